@@ -1,0 +1,300 @@
+"""Every noun and every seam of the project. Whoever has read this file knows the program.
+
+Imports nothing of ours. Nouns are frozen dataclasses; a seam is a protocol, and a new backend is one short
+file that satisfies it plus one line in `config.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Vectors = NDArray[np.float32]
+
+
+# ---------------------------------------------------------------------------------------------- documents
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """From character `offset` on, the text belongs to `label`, until the next Mark.
+
+    A page of a PDF ("p. 3") and a section of an article ("Early life") are the same thing, so nothing
+    downstream branches on where a text came from. `page` is 1-based, None where there are no pages.
+    """
+
+    offset: int
+    label: str
+    page: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One file or article, as text. `name` is what people see and filters match: the path relative to the
+    indexed folder, or the article's title. `marks` say where a passage is cited; `headings` (a PDF's outline,
+    say) say what it is about. Both are sorted by offset."""
+
+    name: str
+    uri: str
+    title: str
+    text: str
+    marks: tuple[Mark, ...] = ()
+    headings: tuple[Mark, ...] = ()
+
+
+class Status(StrEnum):
+    """How reading a file ended. Every file ends in exactly one."""
+
+    INDEXED = "indexed"
+    PARTLY = "partly"
+    NO_TEXT = "no text"
+    GARBLED = "garbled"
+    PASSWORD = "password"  # noqa: S105 - a status, not a secret
+    DAMAGED = "damaged"
+    LIMIT = "limit"
+    UNSUPPORTED = "unsupported"
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A `status` with the reason for it, what to do about it, and the pages (1-based) that gave no text.
+
+    `reason` and `remedy` are empty for a file that is simply indexed. `pages` is None for formats without pages.
+    """
+
+    status: Status
+    reason: str = ""
+    remedy: str = ""
+    pages: int | None = None
+    pages_without_text: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Something a Source can read, known before it is read.
+
+    `key` identifies the place (a file's absolute path as bytes: names need not be UTF-8), `version` its content
+    (a SHA-256 or a revision id): equal versions are equal content and are stored once. `version` is empty when
+    the content could not be read at all; `problem` then says why.
+    """
+
+    key: bytes
+    name: str
+    uri: str
+    version: str
+    size: int = 0
+    problem: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What came of reading an Entry: a document, or none and an outcome that says why."""
+
+    entry: Entry
+    outcome: Outcome
+    document: Document | None = None
+
+
+# ------------------------------------------------------------------------------------- passages and hits
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of a document: always `document.text[start:end] == text`.
+
+    `heading` is what stands above it (section path, a table's caption and column heads); `place` and `page` are
+    its Mark's.
+    """
+
+    document: str
+    uri: str
+    title: str
+    heading: str
+    place: str
+    page: int | None
+    start: int
+    end: int
+    text: str
+
+    @property
+    def headed(self) -> str:
+        """What is embedded and keyword-indexed: the passage under its document's title and its heading."""
+        head = f"{self.title} > {self.heading}" if self.heading else self.title
+        return f"{head}\n{self.text}" if head else self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A passage found for a question. A higher score is better, always; scores of different retrievers are not
+    comparable."""
+
+    passage: Passage
+    score: float
+
+
+# ------------------------------------------------------------------------------------------------ answers
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    role: str  # "system", "user" or "assistant"
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """Marker [number] of an answer and the passage that it names. `supported` is False when a sentence that
+    carries the marker says something the passage does not."""
+
+    number: int
+    passage: Passage
+    supported: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer, what it rests on, and what it cost.
+
+    `hits` are all passages retrieved, best first, of which the first ones were `offered` to the writer.
+    `unsupported` are sentences of `text` that no cited passage bears out; `dropped_markers` are markers the model
+    made up, which were taken out. `timings` are seconds by stage.
+    """
+
+    question: str
+    text: str
+    abstained: bool
+    model: str
+    citations: tuple[Citation, ...] = ()
+    hits: tuple[Hit, ...] = ()
+    offered: int = 0
+    unsupported: tuple[str, ...] = ()
+    dropped_markers: tuple[int, ...] = ()
+    timings: Mapping[str, float] = field(default_factory=dict)
+
+
+# ------------------------------------------------------------------------------------------------ reports
+
+
+@dataclass(frozen=True, slots=True)
+class FileReport:
+    """One line of a sync's report."""
+
+    document: str
+    outcome: Outcome
+
+    def as_json(self) -> dict[str, Any]:
+        return {"document": self.document, **asdict(self.outcome)}
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What a sync did (or, dry, would do). `withheld` counts files that are gone but were not removed, because so
+    many vanished at once that a missing drive is likelier than a clean-up."""
+
+    collection: str
+    added: int
+    changed: int
+    renamed: int
+    removed: int
+    unchanged: int
+    withheld: int
+    passages: int
+    embedded: int
+    seconds: float
+    files: tuple[FileReport, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What made a collection's vectors. Two collections with equal fingerprints can be searched with the same
+    embedder; anything else gives neighbours that mean nothing, even at the same dimension."""
+
+    model: str
+    revision: str
+    dimension: int
+    pooling: str
+    normalized: bool
+    question_prompt: str
+    passage_prompt: str
+    max_tokens: int
+    chunker: str
+
+
+# -------------------------------------------------------------------------------------------------- seams
+
+
+class Source(Protocol):
+    """Somewhere documents come from. `scan` is cheap and says what is there; `read` opens only what is asked for,
+    streams, and may return readings in any order."""
+
+    def scan(self) -> Iterator[Entry]: ...
+
+    def read(self, entries: Sequence[Entry]) -> Iterator[Reading]: ...
+
+
+class Tokens(Protocol):
+    """Counts tokens as a model does, special tokens left out."""
+
+    def count(self, texts: Sequence[str]) -> list[int]: ...
+
+
+class Embedder(Tokens, Protocol):
+    """Text to unit vectors, float32 of shape (n, dimension). Questions and passages are embedded by separate
+    methods, because models differ in their prefixes."""
+
+    @property
+    def fingerprint(self) -> Fingerprint: ...
+
+    def embed_passages(self, texts: Sequence[str]) -> Vectors: ...
+
+    def embed_questions(self, texts: Sequence[str]) -> Vectors: ...
+
+
+class Retriever(Protocol):
+    """Question to hits, best first. Fusion and reranking are retrievers that hold retrievers."""
+
+    def retrieve(self, question: str, k: int) -> list[Hit]: ...
+
+
+class Scorer(Protocol):
+    """How well each text answers the question; higher is better."""
+
+    def score(self, question: str, texts: Sequence[str]) -> Sequence[float]: ...
+
+
+class Generator(Protocol):
+    """A chat model. `window` is the number of tokens that prompt and answer share; `prompt_tokens` counts a prompt
+    exactly as `stream` would send it to the model, template and special tokens included."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def window(self) -> int: ...
+
+    def prompt_tokens(self, messages: Sequence[Message]) -> int: ...
+
+    def stream(self, messages: Sequence[Message], max_new_tokens: int) -> Iterator[str]: ...
+
+
+class Writer(Protocol):
+    """Hits to text with [n] markers, n being the 1-based rank of the hit cited.
+
+    `fit` returns the leading hits that the writer can use at once (a model's window is finite); `write` streams
+    an answer over exactly those. An empty text means that nothing in them answers the question.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    def fit(self, question: str, hits: Sequence[Hit]) -> list[Hit]: ...
+
+    def write(self, question: str, hits: Sequence[Hit]) -> Iterator[str]: ...
