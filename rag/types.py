@@ -131,6 +131,16 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
+class Card:
+    """What a document can be recognised by, before anything is searched: `opening` is its first passage."""
+
+    id: int
+    name: str
+    title: str
+    opening: str
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """A passage found for a question. A higher score is better, always; scores of different retrievers are not
     comparable."""
@@ -211,6 +221,12 @@ class SyncReport:
     files: tuple[FileReport, ...]
     notes: tuple[str, ...] = ()
 
+    @property
+    def exit_code(self) -> int:
+        """0 when every file is simply indexed and nothing was withheld, 3 when there is something to look at."""
+        simple = all(file.outcome.status is Status.INDEXED for file in self.files)
+        return 0 if simple and not self.withheld else 3
+
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
@@ -235,7 +251,16 @@ class Source(Protocol):
     """Somewhere documents come from. `scan` is cheap and says what is there; `read` opens only what is asked for,
     streams, and may return readings in any order."""
 
+    @property
+    def reader(self) -> str:
+        """Names what does the reading: what failed under one reader is tried again under another."""
+        ...
+
     def scan(self) -> Iterator[Entry]: ...
+
+    def covers(self, key: bytes) -> bool:
+        """After a scan: whether an entry of this key would have been found, so that its absence means it is gone."""
+        ...
 
     def read(self, entries: Sequence[Entry]) -> Iterator[Reading]: ...
 
@@ -256,6 +281,17 @@ class Embedder(Tokens, Protocol):
     def embed_passages(self, texts: Sequence[str]) -> Vectors: ...
 
     def embed_questions(self, texts: Sequence[str]) -> Vectors: ...
+
+
+class Index(Protocol):
+    """What can be searched: a collection, or the part of it that a filter leaves. `among` narrows to documents by
+    the ids of their cards. Hits come best first."""
+
+    def cards(self) -> Sequence[Card]: ...
+
+    def dense(self, vector: Vectors, k: int, among: Sequence[int] | None = None) -> list[Hit]: ...
+
+    def keyword(self, question: str, k: int, among: Sequence[int] | None = None) -> list[Hit]: ...
 
 
 class Retriever(Protocol):

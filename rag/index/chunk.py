@@ -13,6 +13,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from math import ceil
 
 from rag.types import Document, Mark, Passage, Tokens
@@ -20,8 +21,10 @@ from rag.types import Document, Mark, Passage, Tokens
 VERSION = "1"  # raise it when the same document gives other passages: it is part of every collection's fingerprint
 
 SPECIAL_TOKENS = 2  # [CLS] and [SEP] take their places in the window as well
-HEAD_SHARE = 0.25  # of the window, at most, goes to title and heading
+HEADS_TOKENS = 40  # of a table's caption and column heads, repeated above each further piece of it
+LABEL_TOKENS = 32  # of a section's title
 HEAD_LINES = 4  # how many lines above a table's rows can be its caption and column heads
+ENOUGH = 0.3  # of the window: a passage this full takes in no further paragraph
 
 _SENTENCE_END = re.compile(r"(?<=[.!?。！？])[\"'”’)\]]*\s+(?=[\"'“‘(\[]?[^\Wa-z_])|(?<=[。！？])")
 _ABBREVIATION = re.compile(
@@ -44,27 +47,25 @@ class _Unit:
 def chunk(document: Document, tokens: Tokens, max_tokens: int) -> list[Passage]:
     """Passages of at most `max_tokens` tokens, heading and special tokens included, in reading order."""
     text = document.text
-    sections = list(_sections(document))
-    units = [list(_units(text, start, end)) for _, start, end in sections]
-    flat = [text[u.start : u.end] for section in units for u in section]
-    counts = iter(tokens.count(flat))
-    titles = _Headings(document, tokens, int(max_tokens * HEAD_SHARE))
+    sections = [(mark, list(_units(text, start, end))) for mark, start, end in _sections(document)]
+    counts = iter(tokens.count([text[u.start : u.end] for _, units in sections for u in units]))
+    headings = _Headings(document, tokens)
     passages = []
-    for (mark, _, _), section in zip(sections, units, strict=True):
-        sized = [(unit, next(counts)) for unit in section]
-        room = max_tokens - SPECIAL_TOKENS - titles.reserve(section)
+    for mark, units in sections:
+        room = max_tokens - SPECIAL_TOKENS - headings.tokens(mark, units)
+        sized = [(unit, next(counts)) for unit in units]
         for group in _pack(_split_long(sized, text, tokens, room), room):
-            passages.append(_passage(document, mark, group, titles))
+            passages.append(_passage(document, mark, group, headings))
     return passages
 
 
-def _passage(document: Document, mark: Mark, group: Sequence[_Unit], titles: _Headings) -> Passage:
+def _passage(document: Document, mark: Mark, group: Sequence[_Unit], headings: _Headings) -> Passage:
     start, end = group[0].start, group[-1].end
     return Passage(
         document=document.name,
         uri=document.uri,
         title=document.title,
-        heading=titles.above(start, mark, group[0].heads),
+        heading=headings.above(start, mark, group[0].heads),
         place=mark.label,
         page=mark.page,
         start=start,
@@ -120,7 +121,7 @@ def _runs(text: str, lines: list[tuple[int, int]]) -> Iterator[tuple[bool, list[
     """Lines grouped into tables and prose. A table is two rows or more; single lines between rows (a sub-heading,
     a label that wraps) belong to it, and so do the caption and column heads above."""
     rows = [is_row(text[a:b]) for a, b in lines]
-    tables = []
+    tables: list[tuple[int, int]] = []
     i = 0
     while i < len(lines):
         if not rows[i]:
@@ -129,7 +130,7 @@ def _runs(text: str, lines: list[tuple[int, int]]) -> Iterator[tuple[bool, list[
         last = i
         while (ahead := _next_row(text, lines, rows, last)) is not None:
             last = ahead
-        if sum(rows[i : last + 1]) >= 2:  # noqa: PLR2004 - two rows make a table
+        if sum(rows[i : last + 1]) >= 2:
             floor = tables[-1][1] if tables else 0
             tables.append((_first_head(text, lines, i, floor), last + 1))
         i = last + 1
@@ -165,7 +166,7 @@ def _first_head(text: str, lines: list[tuple[int, int]], row: int, floor: int) -
 
 
 def _is_prose(line: str) -> bool:
-    return len(line) > 90 or (len(line) > 40 and line.rstrip().endswith((".", ";", ",")))  # noqa: PLR2004
+    return len(line) > 90 or (len(line) > 40 and line.rstrip().endswith((".", ";", ",")))
 
 
 def is_row(line: str) -> bool:
@@ -174,7 +175,7 @@ def is_row(line: str) -> bool:
         return True
     cells = _NUMERIC_CELL.findall(line)
     words = re.findall(r"[^\W\d_]{2,}", line)
-    return len(cells) >= 2 and len(cells) * 4 >= len(words) and not line.endswith(".")  # noqa: PLR2004
+    return len(cells) >= 2 and len(cells) * 4 >= len(words) and not line.endswith(".")
 
 
 def _heads(text: str, run: list[tuple[int, int]]) -> tuple[int, int]:
@@ -201,9 +202,7 @@ def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 # ---------------------------------------------------------------------------------------- units → passages
 
 
-def _split_long(
-    sized: Sequence[tuple[_Unit, int]], text: str, tokens: Tokens, room: int
-) -> list[tuple[_Unit, int]]:
+def _split_long(sized: Sequence[tuple[_Unit, int]], text: str, tokens: Tokens, room: int) -> list[tuple[_Unit, int]]:
     """Units longer than a passage are cut between words, and a word longer than one, between characters."""
     result: list[tuple[_Unit, int]] = []
     for unit, count in sized:
@@ -222,16 +221,35 @@ def _split_long(
 
 
 def _pack(sized: Sequence[tuple[_Unit, int]], room: int) -> Iterator[list[_Unit]]:
-    """Units into groups of at most `room` tokens and about the same size."""
-    total = sum(count for _, count in sized)
-    target = total / max(1, ceil(total / room))
+    """Units into groups of at most `room` tokens. Short paragraphs are put together until there is enough; a
+    paragraph or table longer than a passage is cut into pieces of about the same size."""
+    group: list[tuple[_Unit, int]] = []
+    for _, members in groupby(sized, key=lambda item: item[0].block):
+        block = list(members)
+        used, size = _size(group), _size(block)
+        if group and (used >= ENOUGH * room or (used + size > room and used > room * 0.25)):
+            yield [unit for unit, _ in group]
+            group = []
+        group += block
+        if _size(group) > room:
+            yield from _evenly(group, room)
+            group = []
+    if group:
+        yield [unit for unit, _ in group]
+
+
+def _evenly(block: Sequence[tuple[_Unit, int]], room: int) -> Iterator[list[_Unit]]:
+    if any(unit.heads for unit, _ in block):
+        room -= HEADS_TOKENS
+    left = _size(block)
+    target = left / ceil(left / room)
     group: list[_Unit] = []
     used = 0
-    for unit, count in sized:
-        full = used + count > room
-        ripe = used >= target * 0.8 and group and unit.block != group[-1].block
-        if group and (full or ripe):
+    for unit, count in block:
+        if group and (used + count > room or used + count / 2 > target):
             yield group
+            left -= used
+            target = left / ceil(left / room)
             group, used = [], 0
         group.append(unit)
         used += count
@@ -239,25 +257,50 @@ def _pack(sized: Sequence[tuple[_Unit, int]], room: int) -> Iterator[list[_Unit]
         yield group
 
 
+def _size(units: Sequence[tuple[_Unit, int]]) -> int:
+    return sum(count for _, count in units)
+
+
 class _Headings:
-    """What stands above a passage, within its share of the window."""
+    """What stands above a passage: its section, by Mark or by outline, and its table's caption and column heads."""
 
-    def __init__(self, document: Document, tokens: Tokens, limit: int) -> None:
+    def __init__(self, document: Document, tokens: Tokens) -> None:
         self._document = document
-        self._tokens = tokens
-        self._offsets = [mark.offset for mark in document.headings]
-        self._limit = limit
+        self._count = tokens.count
+        self._offsets = [heading.offset for heading in document.headings]
+        self._title = sum(tokens.count([document.title]))
+        self._clipped: dict[tuple[str, int], tuple[str, int]] = {}
 
-    def reserve(self, units: Sequence[_Unit]) -> int:
-        return self._limit
+    def tokens(self, mark: Mark, units: Sequence[_Unit]) -> int:
+        """The most that title and heading take, for any passage of a section."""
+        starts = {units[0].start, *self._offsets[self._first(units[0].start) : self._first(units[-1].start)]}
+        longest = max(self._clip(self._section(start, mark), LABEL_TOKENS)[1] for start in starts)
+        return min(self._title + longest + 1, 4 * LABEL_TOKENS)
 
     def above(self, start: int, mark: Mark, heads: tuple[int, int] | None) -> str:
-        parts = []
-        if mark.page is None and mark.label:
-            parts.append(mark.label)
-        index = bisect_right(self._offsets, start) - 1
-        if index >= 0:
-            parts.append(self._document.headings[index].label)
-        if heads:
-            parts.append(" ".join(self._document.text[heads[0] : heads[1]].split()))
-        return " > ".join(parts)
+        section, _ = self._clip(self._section(start, mark), LABEL_TOKENS)
+        if not heads:
+            return section
+        table, _ = self._clip(" ".join(self._document.text[heads[0] : heads[1]].split()), HEADS_TOKENS - 2)
+        return f"{section} > {table}" if section else table
+
+    def _first(self, start: int) -> int:
+        return bisect_right(self._offsets, start)
+
+    def _section(self, start: int, mark: Mark) -> str:
+        if mark.page is None:
+            return mark.label
+        index = self._first(start) - 1
+        return self._document.headings[index].label if index >= 0 else ""
+
+    def _clip(self, text: str, limit: int) -> tuple[str, int]:
+        """As many leading words as fit into `limit` tokens, and their number of tokens."""
+        if (text, limit) not in self._clipped:
+            words = text.split()
+            total, kept = 0, 0
+            for count in self._count(words):
+                if total + count > limit:
+                    break
+                total, kept = total + count, kept + 1
+            self._clipped[text, limit] = (" ".join(words[:kept]), total)
+        return self._clipped[text, limit]

@@ -1,0 +1,124 @@
+"""Question → Answer: all of retrieval-augmented generation in one short file.
+
+retrieve hits, let the writer write over those that it has room for, check every citation against its passage.
+"""
+
+from __future__ import annotations
+
+import time
+import unicodedata
+from collections.abc import Generator, Sequence
+
+from rag.errors import UsageError
+from rag.generation.check import check
+from rag.types import Answer, Hit, Retriever, Writer
+
+MAX_QUESTION = 4_000  # characters
+DEFAULT_HITS = 8
+
+
+class Asker:
+    def __init__(self, retriever: Retriever, writer: Writer) -> None:
+        self._retriever = retriever
+        self._writer = writer
+
+    def ask(self, question: str, k: int = DEFAULT_HITS) -> Answer:
+        """Raises UsageError for a question that is empty or too long, and what retriever and writer raise."""
+        pieces = self.stream(question, k)
+        while True:
+            try:
+                next(pieces)
+            except StopIteration as end:
+                answer: Answer = end.value
+                return answer
+
+    def stream(self, question: str, k: int = DEFAULT_HITS) -> Generator[str, None, Answer]:
+        """Yields the text as it is written and returns the Answer (`answer = yield from ...`).
+
+        The Answer's text can differ from what was streamed: markers that were never offered are gone from it.
+        Closing the generator stops the writer.
+        """
+        question = clean_question(question)
+        watch = _Stopwatch()
+        hits = tuple(self._retriever.retrieve(question, k))
+        offered = self._writer.fit(question, hits) if hits else []
+        watch.lap("retrieve")
+        written: list[str] = []
+        for piece in self._writer.write(question, offered) if offered else ():
+            if not written:
+                watch.note("first_token")
+            written.append(piece)
+            yield piece
+        watch.lap("write")
+        text = "".join(written).strip()
+        if not text:
+            refusal = _refusal(hits, offered)
+            yield refusal
+            return self._answer(question, refusal, hits, offered, watch, abstained=True)
+        return self._answer(question, text, hits, offered, watch, abstained=False)
+
+    def _answer(
+        self, question: str, text: str, hits: Sequence[Hit], offered: Sequence[Hit], watch: _Stopwatch, abstained: bool
+    ) -> Answer:
+        checked = check(text, [] if abstained else [hit.passage for hit in offered])
+        watch.lap("check")
+        return Answer(
+            question=question,
+            text=text if abstained else checked.text,
+            abstained=abstained,
+            model=self._writer.name,
+            citations=checked.citations,
+            hits=tuple(hits),
+            offered=len(offered),
+            unsupported=() if abstained else checked.unsupported,
+            dropped_markers=checked.dropped_markers,
+            timings=watch.seconds,
+        )
+
+
+def clean_question(question: str) -> str:
+    """The question on one line, without control characters and lone surrogates.
+
+    Raises UsageError when nothing that could be asked is left, or more than `MAX_QUESTION` characters are.
+    """
+    visible = "".join(" " if unicodedata.category(c) in ("Cc", "Cs") else c for c in question)
+    question = " ".join(visible.split())
+    if not any(unicodedata.category(c)[0] in "LNS" for c in question):
+        raise UsageError("Please type a question.")
+    if len(question) > MAX_QUESTION:
+        raise UsageError(f"Question is {len(question):,} characters; the limit is {MAX_QUESTION:,}.")
+    return question
+
+
+def _refusal(hits: Sequence[Hit], offered: Sequence[Hit]) -> str:
+    """Why there is no answer: nothing was found, nothing fitted, or what was found does not say."""
+    if not hits:
+        return "Nothing was found for this question: there are no documents to look in, or none that match."
+    if not offered:
+        return f"{len(hits)} passages were found, but none fits into the model's window beside this question."
+    places: dict[str, list[str]] = {}
+    for hit in offered:
+        places.setdefault(hit.passage.document, []).append(hit.passage.place)
+    looked_at = "; ".join(_with_places(document, found) for document, found in places.items())
+    passages = "the best passage" if len(offered) == 1 else f"the {len(offered)} best passages"
+    return f"The documents do not say. Looked at {passages}, none of which answers the question: {looked_at}."
+
+
+def _with_places(document: str, places: Sequence[str]) -> str:
+    known = [place for place in dict.fromkeys(places) if place]
+    return f"{document} ({', '.join(known)})" if known else document
+
+
+class _Stopwatch:
+    """Seconds by stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._start = time.perf_counter()
+
+    def note(self, stage: str) -> None:
+        self.seconds[stage] = time.perf_counter() - self._start
+
+    def lap(self, stage: str) -> None:
+        self.note(stage)
+        self._start = time.perf_counter()

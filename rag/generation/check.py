@@ -1,0 +1,143 @@
+"""An answer's sentences against the passages they cite. Pure: the same text gives the same verdict, always.
+
+A sentence is supported when it quotes a cited passage word for word, or when every number and name in it occurs in
+the passages it cites and most of its content words do. This finds swapped citations, invented figures and names; it
+cannot see a lost "not" or a wrong verb between right words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rag.generation.sentences import MARKER, sentences
+from rag.generation.terms import Terms, stem, terms
+from rag.types import Citation, Passage
+
+WORDS_NEEDED = 0.5  # share of a sentence's content words that its passages must contain
+OMISSION = " … "  # between two pieces of one quotation
+
+_SPACE_BEFORE_MARKER = re.compile(r"[ \t]+$")
+_LONG_RANGE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """`text` is the answer with markers as [n] only, and only such as were offered. `citations` stand in the order
+    of their first use; `dropped_markers` are the numbers taken out, one for each time."""
+
+    text: str
+    citations: tuple[Citation, ...]
+    unsupported: tuple[str, ...]
+    dropped_markers: tuple[int, ...]
+
+
+def check(text: str, passages: Sequence[Passage]) -> Checked:
+    """`passages[n - 1]` is what [n] names. A sentence without a marker is measured by all that the answer cites."""
+    text, dropped = _clean_markers(text, len(passages))
+    evidence = [_Evidence(passage) for passage in passages]
+    cited = list(dict.fromkeys(numbers_in(text)))
+    unsupported: list[str] = []
+    doubtful: set[int] = set()
+    for start, end in _claims(text):
+        sentence = text[start:end]
+        own = numbers_in(sentence)
+        claim = " ".join(MARKER.sub(" ", sentence).split())
+        if not _is_supported(claim, [evidence[n - 1] for n in own or cited]):
+            unsupported.append(sentence)
+            doubtful.update(own)
+    citations = tuple(Citation(n, passages[n - 1], n not in doubtful) for n in cited)
+    return Checked(text, citations, tuple(unsupported), tuple(dropped))
+
+
+def numbers_in(text: str) -> list[int]:
+    """The numbers of all markers, in order: "[2] and [1, 3-4]" → [2, 1, 3, 4]."""
+    return [n for marker in MARKER.finditer(text) for n in _expand(marker.group(1))]
+
+
+def unmarked(text: str) -> str:
+    """A document's own bracketed numbers in parentheses, so that a [n] in an answer is always ours."""
+    return MARKER.sub(lambda marker: f"({marker.group(0)[1:-1]})", text)
+
+
+def normal(text: str) -> str:
+    """A text as quotations are compared: one space for any white space, bracketed numbers in parentheses."""
+    return " ".join(unmarked(text).split())
+
+
+class _Evidence:
+    """What a passage bears out: its text, and what stands above it."""
+
+    def __init__(self, passage: Passage) -> None:
+        whole = f"{passage.document.replace('_', ' ')}\n{passage.place}\n{passage.headed}"
+        self.text = normal(passage.text)
+        self.heading = normal(f"{passage.title} {passage.heading}")
+        self.terms = terms(whole)
+
+
+def _clean_markers(text: str, offered: int) -> tuple[str, list[int]]:
+    pieces: list[str] = []
+    dropped: list[int] = []
+    position = 0
+    for marker in MARKER.finditer(text):
+        numbers = _expand(marker.group(1))
+        kept = [n for n in numbers if 1 <= n <= offered]
+        dropped += [n for n in numbers if not 1 <= n <= offered]
+        before = text[position : marker.start()]
+        pieces.append(before if kept else _SPACE_BEFORE_MARKER.sub("", before))
+        pieces += [f"[{n}]" for n in dict.fromkeys(kept)]
+        position = marker.end()
+    return ("".join(pieces) + text[position:]).strip(), dropped
+
+
+def _expand(numbers: str) -> list[int]:
+    found: list[int] = []
+    for part in re.split(r"\s*[,;]\s*", numbers):
+        ends = [int(digits[:9]) for digits in re.split(r"\s*[–-]\s*", part)]
+        first, last = ends[0], ends[-1]
+        found += range(first, last + 1) if first < last <= first + _LONG_RANGE else dict.fromkeys(ends)
+    return found
+
+
+def _claims(text: str) -> list[tuple[int, int]]:
+    """The sentences of an answer that say something: line by line, without list numbers and bare markers."""
+    spans = []
+    for line in re.finditer(r"[^\n]+", text):
+        spans += sentences(text, line.start(), line.end())
+    return [(a, b) for a, b in spans if re.search(r"[^\W\d_]", MARKER.sub(" ", text[a:b]))]
+
+
+def _is_supported(claim: str, cited: Sequence[_Evidence]) -> bool:
+    if not cited:
+        return False
+    if any(_is_quotation(claim, evidence) for evidence in cited):
+        return True
+    says = terms(claim)
+    known = Terms(*(frozenset().union(*sets) for sets in zip(*(_sets(e.terms) for e in cited), strict=True)))
+    if not says.names <= known.words or not all(_is_number_known(n, known) for n in says.numbers):
+        return False
+    return len(says.words & known.words) >= WORDS_NEEDED * len(says.words)
+
+
+def _sets(found: Terms) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+    return found.numbers, found.names, found.words
+
+
+def _is_quotation(claim: str, evidence: _Evidence) -> bool:
+    """Whether every piece of the claim stands in the passage word for word, or, a caption, in its heading."""
+    pieces = [piece.strip(" \"“”'‘’") for piece in claim.split(OMISSION)]
+    return all(piece in evidence.text or piece in evidence.heading for piece in pieces)
+
+
+def _is_number_known(number: str, known: Terms) -> bool:
+    """ "1577 million" is known where it is written so, and in a table of 1,577s that is headed "in millions"."""
+    if number in known.numbers:
+        return True
+    value, _, measure = number.partition(" ")
+    return (
+        measure != ""
+        and value in known.numbers
+        and stem(measure) in known.words
+        and not any(other.startswith(f"{value} ") for other in known.numbers)
+    )

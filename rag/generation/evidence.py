@@ -1,0 +1,169 @@
+"""How well each sentence of the passages bears on a question: nine features that a person can check.
+
+No language model: similarity of sentence embeddings, words that question and sentence share, and whether what is
+asked for (a number, a date, a name) is there and is not merely the question's own. Pure, given the similarities.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from math import log2
+from typing import TYPE_CHECKING
+
+from rag.generation.check import OMISSION, unmarked
+from rag.generation.sentences import Kind, units
+from rag.generation.terms import Terms, terms
+from rag.types import Passage
+
+if TYPE_CHECKING:
+    from rag.types import Vectors
+
+FEATURES = (
+    "similarity",  # cosine of question and sentence
+    "passage",  # the best similarity of any sentence of the same passage
+    "words",  # share of the question's content words in the sentence, rare ones weighing more
+    "before",  # the same with the sentence before it, which "it" and "they" refer to
+    "around",  # the same in the whole passage, its title and its heading
+    "names",  # share of the question's names and numbers in passage, title and heading
+    "there",  # 1 when the question asks for a number, date or name and the sentence has one of its own
+    "missing",  # 1 when it asks for one and the sentence has none
+    "rank",  # 1, 1/2, 1/3 ... by the passage's rank
+)
+
+
+class Asked(Enum):
+    """What kind of thing would answer a question."""
+
+    NUMBER = "number"
+    DATE = "date"
+    NAME = "name"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A sentence or table row that could be quoted. `passage` is its passage's index, `quote` the text as it would
+    be quoted: word for word, white space evened out, a table's head before its row."""
+
+    passage: int
+    quote: str
+    is_row: bool
+
+
+_NUMBER = re.compile(
+    r"\bhow (?:many|much|long|old|far|high|tall|large|big|deep|often|fast|wide)\b|\b(?:percentage|percent|price|costs?|"
+    r"number of|amount|population|rate|fee|salary|revenue|turnover|total|size|age)\b",
+    re.IGNORECASE,
+)
+_DATE = re.compile(
+    r"\bwhen\b|\b(?:what|which|in what|in which) (?:\w+ )?(?:year|date|day|month|century|decade|time|era|period)\b"
+    r"|\bdeadline\b|\bsince (?:when|what)\b|\bhow long ago\b",
+    re.IGNORECASE,
+)
+_NAME = re.compile(
+    r"\bwho(?:m|se)?\b|\bwhere\b|\b(?:what|which) (?:\w+ )?(?:person|company|country|city|state|town|place|"
+    r"organi[sz]ation|group|king|president|author|scientist|university|school|team|river|region|area)\b",
+    re.IGNORECASE,
+)
+_TIME = re.compile(
+    r"\b(?:1\d{3}|20\d\d)s?\b|\b\d{1,2}(?:st|nd|rd|th)\b|\bcentur(?:y|ies)\b|\b(?:january|february|march|april|may|june|july|"
+    r"august|september|october|november|december|monday|tuesday|wednesday|thursday|friday|saturday|sunday)\b"
+    r"|\b(?:days?|weeks?|months?|years?|hours?|quarters?|decades?)\b|\b\d{1,2}[./]\d{1,2}[./]\d{2,4}\b",
+    re.IGNORECASE,
+)
+
+
+def asked(question: str) -> Asked:
+    for kind, pattern in ((Asked.DATE, _DATE), (Asked.NUMBER, _NUMBER), (Asked.NAME, _NAME)):
+        if pattern.search(question):
+            return kind
+    return Asked.OTHER
+
+
+def candidates(passages: Sequence[Passage]) -> list[Candidate]:
+    """What could be quoted from the passages, in their order. Headings are no answers by themselves."""
+    found = []
+    for index, passage in enumerate(passages):
+        for unit in units(passage.text):
+            if unit.kind is Kind.HEAD:
+                continue
+            quote = _even(passage.text[unit.start : unit.end])
+            if unit.kind is Kind.ROW and (head := _head(passage, unit.head)):
+                quote = f"{head}{OMISSION}{quote}"
+            found.append(Candidate(index, quote, unit.kind is Kind.ROW))
+    return found
+
+
+def features(
+    question: str, found: Sequence[Candidate], passages: Sequence[Passage], similarity: Sequence[float]
+) -> Vectors:
+    """One row per candidate, columns as in FEATURES; `similarity` is the cosine of question and candidate."""
+    import numpy as np
+
+    wanted = terms(question)
+    kind = asked(question)
+    own = [terms(candidate.quote) for candidate in found]
+    around = [terms(f"{p.document.replace('_', ' ')} {p.place} {p.headed}") for p in passages]
+    weights = _weights(wanted.all, own)
+    best = [
+        max((s for c, s in zip(found, similarity, strict=True) if c.passage == i), default=0.0)
+        for i in range(len(passages))
+    ]
+    rows = []
+    for index, candidate in enumerate(found):
+        inside = own[index].all
+        is_first = index == 0 or found[index - 1].passage != candidate.passage
+        whole = around[candidate.passage].all
+        there = _is_there(kind, wanted, own[index], candidate.quote, question)
+        rows.append(
+            (
+                similarity[index],
+                best[candidate.passage],
+                _share(weights, inside),
+                _share(weights, inside if is_first else inside | own[index - 1].all),
+                _share(weights, whole),
+                _share(dict.fromkeys(wanted.names | wanted.numbers, 1.0), whole, nothing=1.0),
+                float(there is True),
+                float(there is False),
+                1 / (1 + candidate.passage),
+            )
+        )
+    return np.asarray(rows, dtype=np.float32).reshape(-1, len(FEATURES))
+
+
+def _is_there(kind: Asked, wanted: Terms, own: Terms, quote: str, question: str) -> bool | None:
+    """Whether a thing of the kind asked for stands in the quote and not in the question; None for other kinds."""
+    if kind is Asked.NUMBER:
+        return bool(own.numbers - wanted.numbers)
+    if kind is Asked.DATE:
+        return bool({t.casefold() for t in _TIME.findall(quote)} - {t.casefold() for t in _TIME.findall(question)})
+    if kind is Asked.NAME:
+        return bool(own.names - wanted.words)
+    return None
+
+
+def _weights(wanted: frozenset[str], own: Sequence[Terms]) -> dict[str, float]:
+    """A word that few of the sentences found contain tells more; the collection's own counts are not needed."""
+    counts = Counter(word for found in own for word in found.all & wanted)
+    return {word: 1 / log2(2 + counts[word]) for word in wanted}
+
+
+def _share(weights: Mapping[str, float], there: frozenset[str], nothing: float = 0.0) -> float:
+    """The share of the weights whose words are there; `nothing` when there are no words to look for."""
+    total = sum(weights.values())
+    return sum(weight for word, weight in weights.items() if word in there) / total if total else nothing
+
+
+def _head(passage: Passage, span: tuple[int, int] | None) -> str:
+    """A table's caption and column heads: above the row, or in the heading when the table began before it."""
+    if span is not None:
+        return _even(passage.text[span[0] : span[1]])
+    return _even(passage.heading.rpartition(" > ")[2])
+
+
+def _even(text: str) -> str:
+    return " ".join(unmarked(text).split())

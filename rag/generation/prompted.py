@@ -1,0 +1,65 @@
+"""A chat model as a Writer: the prompt goes in, the text comes out, a refusal becomes an empty text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from rag.generation.prompt import REFUSAL, fit, messages
+from rag.generation.sentences import MARKER
+from rag.types import Generator, Hit
+
+RESERVE = 512  # tokens of the window that are kept for the answer
+
+
+class PromptedWriter:
+    def __init__(self, generator: Generator, reserve: int = RESERVE) -> None:
+        self._generator = generator
+        self._reserve = reserve
+
+    @property
+    def name(self) -> str:
+        return self._generator.name
+
+    def fit(self, question: str, hits: Sequence[Hit]) -> list[Hit]:
+        """Raises UsageError when the question alone does not fit the model's window."""
+        return fit(question, hits, self._generator, self._reserve)
+
+    def write(self, question: str, hits: Sequence[Hit]) -> Iterator[str]:
+        turns = messages(question, [hit.passage for hit in hits])
+        return without_refusal(self._generator.stream(turns, self._reserve))
+
+
+def without_refusal(pieces: Iterator[str]) -> Iterator[str]:
+    """The same text, or nothing at all when it is only the sentence that says that the documents do not say.
+
+    The beginning is held back for as long as it may still become that sentence.
+    """
+    held = ""
+    for piece in pieces:
+        held += piece
+        if not _may_refuse(held):
+            yield held
+            yield from pieces
+            return
+    if not _refuses(held):
+        yield held
+
+
+def _letters(text: str) -> str:
+    return " ".join(re.findall(r"\w+", MARKER.sub(" ", text).casefold()))
+
+
+_REFUSAL_LETTERS = _letters(REFUSAL)
+
+
+def _may_refuse(text: str) -> bool:
+    """Whether nothing speaks against a refusal yet: one sentence that begins, or may go on to begin, like it."""
+    letters = _letters(text)
+    return _REFUSAL_LETTERS.startswith(letters) or _refuses(text)
+
+
+def _refuses(text: str) -> bool:
+    """ "The documents do not say what it costs. [1]" is a refusal, a further sentence behind it is an answer."""
+    one_sentence = not re.search(r"[.!?]\s+\w", MARKER.sub(" ", text).strip())
+    return one_sentence and _letters(text).startswith(_REFUSAL_LETTERS)

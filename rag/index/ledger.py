@@ -1,0 +1,449 @@
+"""The ledger: one SQLite file that holds everything that was ever acknowledged. FAISS and tantivy are rebuilt from it.
+
+A document, its passages and their vectors arrive in one transaction, together with the file that they came from, so a
+reader sees a document whole or not at all, and a killed process loses at most what it had not acknowledged.
+`synchronous=FULL` makes an acknowledgement outlive the power. Vectors are unit length and stored as float16 (half the
+disk; cosine changes in the fourth decimal), and every index works on the stored values, so that a vector is
+the same whether it was embedded a moment ago or read back.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rag.errors import DamagedError, StorageError
+from rag.types import Document, Entry, Fingerprint, Mark, Outcome, Passage, Status
+
+if TYPE_CHECKING:
+    from rag.types import Vectors
+
+SCHEMA_VERSION = 1
+SCHEMA = """
+CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE documents (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    version TEXT NOT NULL,              -- of the content: equal versions are stored once
+    title TEXT NOT NULL,
+    text BLOB NOT NULL,                 -- zlib
+    marks TEXT NOT NULL, headings TEXT NOT NULL
+);
+CREATE INDEX documents_version ON documents(version);
+CREATE TABLE files (
+    key BLOB PRIMARY KEY,               -- the path, as bytes: names need not be UTF-8
+    name TEXT NOT NULL, uri TEXT NOT NULL, version TEXT NOT NULL, size INTEGER NOT NULL,
+    reader TEXT NOT NULL,               -- what read it: another reader may succeed where this one failed
+    status TEXT NOT NULL, reason TEXT NOT NULL, remedy TEXT NOT NULL,
+    pages INTEGER, pages_without_text TEXT NOT NULL,
+    document INTEGER REFERENCES documents(id)
+) WITHOUT ROWID;
+CREATE INDEX files_document ON files(document);
+CREATE INDEX files_version ON files(version);
+CREATE TABLE passages (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,  -- never reused: "id > n" is what came after n
+    document INTEGER NOT NULL REFERENCES documents(id),
+    start INTEGER NOT NULL, "end" INTEGER NOT NULL,
+    heading TEXT NOT NULL, place TEXT NOT NULL, page INTEGER, text TEXT NOT NULL,
+    digest BLOB NOT NULL,               -- of what was embedded: equal digests share one embedding
+    vector BLOB NOT NULL                -- float16
+);
+CREATE INDEX passages_document ON passages(document);
+CREATE INDEX passages_digest ON passages(digest);
+CREATE TABLE removed (id INTEGER PRIMARY KEY, in_words INTEGER NOT NULL DEFAULT 1);  -- a generation may still hold them
+CREATE TRIGGER passage_removed AFTER DELETE ON passages BEGIN INSERT INTO removed(id) VALUES (OLD.id); END;
+CREATE TABLE generations (
+    number INTEGER PRIMARY KEY, through INTEGER NOT NULL,
+    vectors_through INTEGER NOT NULL, vectors_count INTEGER NOT NULL,
+    files TEXT NOT NULL                 -- JSON: {path: [size, sha256]}
+);
+CREATE TABLE page_cache (
+    version TEXT, page INTEGER, engine TEXT, text TEXT NOT NULL, PRIMARY KEY (version, page, engine)
+);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """What the ledger knows of one file."""
+
+    key: bytes
+    name: str
+    uri: str
+    version: str
+    size: int
+    reader: str
+    outcome: Outcome
+    document: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRow:
+    """A published pair of indexes: words cover passages up to `through`, vectors up to `vectors_through`."""
+
+    number: int
+    through: int
+    vectors_through: int
+    vectors_count: int
+    files: dict[str, tuple[int, str]]
+
+
+def digest(text: str) -> bytes:
+    return blake2b(text.encode(), digest_size=16).digest()
+
+
+class Ledger:
+    """An open ledger. `Ledger.create` makes one, `Ledger.open` opens it to write, `Ledger.read` to read only.
+
+    Errors: DamagedError for a file that is no ledger or a broken one, StorageError for a full or read-only disk.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._db = connection
+
+    @classmethod
+    def create(cls, path: Path, fingerprint: Fingerprint) -> Ledger:
+        with _explained(path):
+            db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=FULL")
+            db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
+            path.chmod(0o600)
+            ledger = cls(path, db)
+            with ledger.transaction():
+                db.execute("INSERT INTO settings VALUES ('fingerprint', ?)", [json.dumps(asdict(fingerprint))])
+        return cls.open(path)
+
+    @classmethod
+    def open(cls, path: Path) -> Ledger:
+        with _explained(path):
+            return cls(path, _connected(path, "rw"))
+
+    @classmethod
+    def read(cls, path: Path) -> Ledger:
+        """For readers, who are never blocked and change nothing, even where the disk is read-only."""
+        with _explained(path):
+            try:
+                return cls(path, _connected(path, "ro"))
+            except sqlite3.OperationalError:
+                # A WAL database on a read-only disk opens only when SQLite is promised that nobody writes.
+                return cls(path, _connected(path, "ro&immutable=1"))
+
+    def close(self) -> None:
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with _explained(self.path):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Several reads that see one state."""
+        with _explained(self.path):
+            self._db.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._db.execute("ROLLBACK")
+
+    # ------------------------------------------------------------------------------------------- reading
+
+    def _rows(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Any]:
+        with _explained(self.path):
+            yield from self._db.execute(sql, values)
+
+    def _one(self, sql: str, values: Sequence[Any] = ()) -> Any:
+        return next(iter(self._rows(sql, values)), (None,))[0]
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        stored = self._one("SELECT value FROM settings WHERE key = 'fingerprint'")
+        return Fingerprint(**json.loads(stored))
+
+    def roots(self) -> list[Path]:
+        """The folders that were indexed."""
+        return [Path(root) for root in json.loads(self._one("SELECT value FROM settings WHERE key = 'roots'") or "[]")]
+
+    @property
+    def state(self) -> tuple[int, int]:
+        """Changes whenever another connection, or this one, has committed."""
+        return int(self._one("PRAGMA data_version")), self._db.total_changes
+
+    def files(self) -> Iterator[FileRow]:
+        return map(_file, self._rows("SELECT * FROM files ORDER BY key"))
+
+    def files_of(self, document: int) -> list[FileRow]:
+        return list(map(_file, self._rows("SELECT * FROM files WHERE document = ? ORDER BY key", [document])))
+
+    def file_with(self, version: str) -> FileRow | None:
+        """Some file with this content."""
+        return next(
+            map(_file, self._rows("SELECT * FROM files WHERE version = ? ORDER BY key LIMIT 1", [version])), None
+        )
+
+    def document_of(self, version: str) -> int | None:
+        found: int | None = self._one("SELECT max(id) FROM documents WHERE version = ?", [version])
+        return found
+
+    def documents(self) -> Iterator[tuple[int, Document]]:
+        """Every document, whole, under the name of the first file that holds it."""
+        sql = (
+            "SELECT d.id, f.name, f.uri, d.title, d.text, d.marks, d.headings FROM documents d LEFT JOIN files f ON"
+            " f.key = (SELECT min(key) FROM files WHERE document = d.id) ORDER BY d.id"
+        )
+        for id_, name, uri, title, text, marks, headings in self._rows(sql):
+            yield id_, Document(name or "", uri or "", title, _unzipped(text), _marks(marks), _marks(headings))
+
+    def openings(self) -> Iterator[tuple[int, str, str, str]]:
+        """(document, file name, title, its first passage's text), one row for each file that has a document."""
+        yield from self._rows(
+            "SELECT f.document, f.name, d.title, coalesce((SELECT text FROM passages p WHERE p.document = d.id"
+            " ORDER BY p.id LIMIT 1), '') FROM files f JOIN documents d ON d.id = f.document ORDER BY f.key"
+        )
+
+    def passages(self, ids: Sequence[int], names: dict[int, str] | None = None) -> dict[int, Passage]:
+        """Passages by id; ids that are gone are left out. `names` prefers a file name for a document, where several
+        files hold it."""
+        marks = ",".join("?" * len(ids))
+        sql = (
+            'SELECT p.id, p.document, d.title, p.heading, p.place, p.page, p.start, p."end", p.text, f.name, f.uri'
+            " FROM passages p JOIN documents d ON d.id = p.document JOIN files f ON f.document = d.id"
+            f" WHERE p.id IN ({marks}) ORDER BY p.id, f.key DESC"
+        )
+        found: dict[int, Passage] = {}
+        for id_, document, title, heading, place, page, start, end, text, name, uri in self._rows(sql, list(ids)):
+            if names is None or names.get(document, name) == name:
+                found[id_] = Passage(name, uri, title, heading, place, page, start, end, text)
+        return found
+
+    def headed(self, after: int = 0) -> Iterator[tuple[int, int, str]]:
+        """(passage id, document, text under its title and heading) of every passage with a higher id."""
+        sql = (
+            "SELECT p.id, p.document, d.title, p.heading, p.text FROM passages p JOIN documents d ON d.id = p.document"
+            " WHERE p.id > ? ORDER BY p.id"
+        )
+        for id_, document, title, heading, text in self._rows(sql, [after]):
+            yield id_, document, Passage("", "", title, heading, "", None, 0, 0, text).headed
+
+    def vectors(self, after: int = 0) -> tuple[Sequence[int], Vectors]:
+        """Passage ids and their vectors, float32 of shape (n, d), of every passage with a higher id."""
+        import numpy as np
+
+        ids, blobs = [], bytearray()
+        for id_, blob in self._rows("SELECT id, vector FROM passages WHERE id > ? ORDER BY id", [after]):
+            ids.append(id_)
+            blobs += blob
+        return ids, np.frombuffer(blobs, dtype=np.float16).astype(np.float32).reshape(len(ids), -1)
+
+    def spans(self, document: int) -> Iterator[tuple[int, int, int, str]]:
+        """(passage id, start, end, text) of a document's passages."""
+        yield from self._rows('SELECT id, start, "end", text FROM passages WHERE document = ? ORDER BY id', [document])
+
+    def passage_ids_of(self, documents: Iterable[int]) -> list[int]:
+        self._require_int(documents := list(documents))
+        inside = ",".join(map(str, documents))
+        return [row[0] for row in self._rows(f"SELECT id FROM passages WHERE document IN ({inside})")]
+
+    @staticmethod
+    def _require_int(values: Iterable[object]) -> None:
+        if not all(isinstance(value, int) for value in values):
+            raise TypeError("ids are integers")
+
+    def embedded(self, digests: Sequence[bytes]) -> dict[bytes, bytes]:
+        """The stored vectors of texts that were embedded before, by their digest."""
+        found: dict[bytes, bytes] = {}
+        for i in range(0, len(digests), 500):
+            part = digests[i : i + 500]
+            marks = ",".join("?" * len(part))
+            found.update(self._rows(f"SELECT digest, vector FROM passages WHERE digest IN ({marks})", part))
+        return found
+
+    def counts(self) -> dict[str, int]:
+        return {table: self._one(f"SELECT count(*) FROM {table}") for table in ("files", "documents", "passages")}
+
+    def newest_passage(self) -> int:
+        return self._one("SELECT max(id) FROM passages") or 0
+
+    def removed(self, in_words: bool = False) -> list[int]:
+        """Passages that the published vectors (or words) may still hold although they are gone."""
+        where = " WHERE in_words" if in_words else ""
+        return [row[0] for row in self._rows(f"SELECT id FROM removed{where}")]
+
+    def generation(self) -> GenerationRow | None:
+        for row in self._rows("SELECT * FROM generations ORDER BY number DESC LIMIT 1"):
+            number, through, vectors_through, count, files = row
+            listed = {name: (size, sha) for name, (size, sha) in json.loads(files).items()}
+            return GenerationRow(number, through, vectors_through, count, listed)
+        return None
+
+    def integrity(self) -> list[str]:
+        """Problems that SQLite itself finds; empty when there are none."""
+        found = [row[0] for row in self._rows("PRAGMA integrity_check") if row[0] != "ok"]
+        orphans = [
+            f"{row[0]} row {row[1]} refers to a missing {row[2]}" for row in self._rows("PRAGMA foreign_key_check")
+        ]
+        return found + orphans
+
+    # ------------------------------------------------------------------------------------------- writing
+
+    def add_root(self, root: Path) -> None:
+        """Remembers an indexed folder. One that lies in another is a part of it and is not remembered by itself."""
+        roots = self.roots()
+        if any(root.is_relative_to(other) for other in roots):
+            return
+        kept = [str(other) for other in roots if not other.is_relative_to(root)]
+        with self.transaction():
+            self._db.execute("INSERT OR REPLACE INTO settings VALUES ('roots', ?)", [json.dumps([*kept, str(root)])])
+
+    def add(self, version: str, document: Document, passages: Sequence[Passage], vectors: Sequence[bytes]) -> int:
+        """Stores a document with its passages and their float16 vectors. Call inside a transaction."""
+        values = [version, document.title, zlib.compress(document.text.encode(), 1)]
+        values += [_packed(document.marks), _packed(document.headings)]
+        sql = "INSERT INTO documents(version, title, text, marks, headings) VALUES (?, ?, ?, ?, ?) RETURNING id"
+        id_: int = self._one(sql, values)
+        self._db.executemany(
+            'INSERT INTO passages(document, start, "end", heading, place, page, text, digest, vector)'
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                (id_, p.start, p.end, p.heading, p.place, p.page, p.text, digest(p.headed), vector)
+                for p, vector in zip(passages, vectors, strict=True)
+            ),
+        )
+        return id_
+
+    def put_file(self, entry: Entry, reader: str, outcome: Outcome, document: int | None) -> None:
+        """Records how reading a file ended, and which document it holds. Call inside a transaction."""
+        values = (entry.key, entry.name, entry.uri, entry.version, entry.size, reader)
+        result = (
+            outcome.status,
+            outcome.reason,
+            outcome.remedy,
+            outcome.pages,
+            json.dumps(outcome.pages_without_text),
+        )
+        self._db.execute(
+            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*values, *result, document)
+        )
+
+    def drop_file(self, key: bytes) -> None:
+        self._db.execute("DELETE FROM files WHERE key = ?", [key])
+
+    def supersede(self, old: int, new: int | None, reader: str, outcome: Outcome) -> None:
+        """Every file that held document `old` holds `new`, the same content read better. Call inside a transaction."""
+        twins = [row for row in self.files_of(old)]
+        for row in twins:
+            entry = Entry(row.key, row.name, row.uri, row.version, row.size)
+            self.put_file(entry, reader, outcome, new)
+        self.forget(None, old)
+
+    def forget(self, version: str | None, document: int | None) -> None:
+        """Removes a document, and the pages read by OCR for a version, that no file holds any more. Call inside a
+        transaction."""
+        if document is not None and self._one("SELECT 1 FROM files WHERE document = ?", [document]) is None:
+            self._db.execute("DELETE FROM passages WHERE document = ?", [document])
+            self._db.execute("DELETE FROM documents WHERE id = ?", [document])
+        if version is not None and self.file_with(version) is None:
+            self._db.execute("DELETE FROM page_cache WHERE version = ?", [version])
+
+    def publish(self, row: GenerationRow, vectors_rebuilt: bool) -> None:
+        """Makes a generation the one that readers open. Call inside a transaction."""
+        files = json.dumps(row.files)
+        self._db.execute("DELETE FROM generations")
+        self._db.execute(
+            "INSERT INTO generations VALUES (?, ?, ?, ?, ?)",
+            (row.number, row.through, row.vectors_through, row.vectors_count, files),
+        )
+        self._db.execute("DELETE FROM removed" if vectors_rebuilt else "UPDATE removed SET in_words = 0")
+
+    # ---------------------------------------------------------------------------------- pages read by OCR
+
+    def get_page(self, version: str, page: int, engine: str) -> str | None:
+        found: str | None = self._one(
+            "SELECT text FROM page_cache WHERE version = ? AND page = ? AND engine = ?", [version, page, engine]
+        )
+        return found
+
+    def put_page(self, version: str, page: int, engine: str, text: str) -> None:
+        with self.transaction():
+            self._db.execute("INSERT OR REPLACE INTO page_cache VALUES (?, ?, ?, ?)", (version, page, engine, text))
+
+
+def _connected(path: Path, mode: str) -> sqlite3.Connection:
+    if not path.exists():
+        raise DamagedError(f"{path} is missing. The source files are untouched; index them again.")
+    quoted = str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    db = sqlite3.connect(f"file:{quoted}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False)
+    db.execute("PRAGMA synchronous=FULL")
+    db.execute("PRAGMA foreign_keys=ON")
+    db.execute("PRAGMA mmap_size=268435456")
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    db.execute("SELECT 1 FROM settings LIMIT 1").fetchone()
+    if version != SCHEMA_VERSION:
+        raise DamagedError(
+            f"{path} has schema {version}, this program reads {SCHEMA_VERSION}. Nothing was changed; "
+            "use the version of beluga-rag that made it, or index again under another --collection."
+        )
+    return db
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """SQLite's errors in the words of this project."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}:
+            raise StorageError(
+                f"Disk full or failing while writing {path} ({error}). What was indexed before is safe. "
+                "Free space and run the same command again; it goes on where it stopped."
+            ) from error
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}:
+            raise StorageError(
+                f"{path} cannot be written ({error}). Nothing was changed; check its permissions."
+            ) from error
+        raise
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):
+            raise
+        raise DamagedError(
+            f"The ledger {path} is damaged ({error}). Your documents are untouched. Restore the file from a backup, "
+            "or remove the collection (rag remove) and index again."
+        ) from error
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO, errno.EFBIG}:
+            raise StorageError(f"Cannot write {path}: {error.strerror}. What was indexed before is safe.") from error
+        raise
+
+
+def _file(row: Sequence[Any]) -> FileRow:
+    (key, name, uri, version, size, reader, status, reason, remedy, pages, without, document) = row
+    outcome = Outcome(Status(status), reason, remedy, pages, tuple(json.loads(without)))
+    return FileRow(key, name, uri, version, size, reader, outcome, document)
+
+
+def _packed(marks: tuple[Mark, ...]) -> str:
+    return json.dumps([[mark.offset, mark.label, mark.page] for mark in marks])
+
+
+def _marks(packed: str) -> tuple[Mark, ...]:
+    return tuple(Mark(*mark) for mark in json.loads(packed))
+
+
+def _unzipped(blob: bytes) -> str:
+    return zlib.decompress(blob).decode()

@@ -1,0 +1,35 @@
+"""One writer at a time: a lock that the kernel releases when its process dies, so that none is ever stale."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from rag.errors import LockedError, StorageError
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Holds the lock file at `path`. Raises LockedError, naming the other process, when it is held."""
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise StorageError(f"Cannot write {path}: {error.strerror}. Nothing was changed.") from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(handle, 200, 0).decode(errors="replace").strip() or "unknown"
+            raise LockedError(
+                f"Another process is writing to {path.parent} ({holder}). Nothing was changed; "
+                "run again when it has ended. Searching and asking go on meanwhile."
+            ) from None
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"pid {os.getpid()}, since {datetime.now():%H:%M}".encode(), 0)
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,262 @@
+"""Makes a collection hold exactly what a source holds.
+
+    scan → plan (by content) → read → chunk → embed what was never embedded → one ledger transaction a document
+
+Everything is decided by content: equal content is stored once, under all its paths; a file that moved is followed
+without being read; a new version is written in the same transaction in which the old one goes. What is gone is
+removed last, and not at all when so much vanished that a missing drive is the likelier cause. A sync that is
+stopped anywhere is continued by the next: whatever was acknowledged is found unchanged.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from rag.index.chunk import chunk
+from rag.index.ledger import FileRow, Ledger, digest
+from rag.types import Embedder, Entry, FileReport, Outcome, Passage, Reading, Source, Status, SyncReport
+
+if TYPE_CHECKING:
+    from rag.types import Vectors
+
+WINDOW = 2048  # passages embedded together: enough to sort by length, few enough to lose when stopped
+GONE_SHARE = 0.2  # more than this share of the files gone at once looks like a missing drive
+FINAL = {Status.INDEXED, Status.UNSUPPORTED, Status.LIMIT}  # outcomes that another reader would not change
+
+Progress = Callable[[int, int, str], None]  # bytes done, bytes to do, the document just finished
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a sync will do, known before anything is read."""
+
+    read: list[Entry] = field(default_factory=list)  # content that the collection does not hold yet
+    twins: list[Entry] = field(default_factory=list)  # the same content again: to be linked once it is there
+    moves: list[tuple[bytes, Entry]] = field(default_factory=list)
+    relabels: list[tuple[bytes, Entry]] = field(default_factory=list)  # unchanged, but under another name
+    troubled: list[Entry] = field(default_factory=list)  # held already, and cannot be opened now
+    gone: list[FileRow] = field(default_factory=list)
+    withheld: list[FileRow] = field(default_factory=list)
+    added: int = 0
+    changed: int = 0
+    unchanged: int = 0
+
+    def actions(self, known: Mapping[bytes, FileRow]) -> list[dict[str, str]]:
+        """What will be done to each document, for people to look over."""
+        steps = [("change" if e.key in known else "add", e.name) for e in [*self.read, *self.twins]]
+        steps += [("rename", f"{known[old].name} → {entry.name}") for old, entry in self.moves]
+        steps += [("remove", row.name) for row in self.gone] + [("keep", row.name) for row in self.withheld]
+        return [{"action": action, "document": name} for action, name in steps]
+
+
+def plan(known: Mapping[bytes, FileRow], source: Source, has: Callable[[str], bool], prune: bool) -> Plan:
+    """Compares what the source holds with `known`; `has(version)` tells whether content is stored already."""
+    result = Plan()
+    fresh: list[Entry] = []
+    seen: set[bytes] = set()
+    for entry in source.scan():
+        seen.add(entry.key)
+        row = known.get(entry.key)
+        if row and row.document is not None and entry.problem:
+            result.unchanged += 1
+            result.troubled.append(entry)
+        elif row and row.version == entry.version and not _worth_retrying(row, source.reader):
+            result.unchanged += 1
+            if (row.name, row.uri) != (entry.name, entry.uri):
+                result.relabels.append((row.key, entry))
+        else:
+            fresh.append(entry)
+    covered = [row for key, row in known.items() if source.covers(key)]
+    gone = [row for row in covered if row.key not in seen]
+    _sort_fresh(result, fresh, known, gone, has)
+    moved = {old for old, _ in result.moves}
+    gone = [row for row in gone if row.key not in moved]
+    if len(gone) > GONE_SHARE * len(covered) and not prune:
+        result.withheld = gone
+    else:
+        result.gone = gone
+    return result
+
+
+def _sort_fresh(
+    result: Plan,
+    fresh: Sequence[Entry],
+    known: Mapping[bytes, FileRow],
+    gone: Sequence[FileRow],
+    has: Callable[[str], bool],
+) -> None:
+    departed = {row.version: row.key for row in reversed(gone) if row.version and row.document is not None}
+    reading: set[str] = set()
+    for entry in fresh:
+        row = known.get(entry.key)
+        if row is None and entry.version in departed:
+            result.moves.append((departed.pop(entry.version), entry))
+            continue
+        again = row is not None and row.version == entry.version
+        result.added += row is None
+        result.unchanged += again
+        result.changed += row is not None and not again
+        if entry.version and (entry.version in reading or (has(entry.version) and not again)):
+            result.twins.append(entry)
+        else:
+            result.read.append(entry)
+            reading.add(entry.version)
+
+
+def _worth_retrying(row: FileRow, reader: str) -> bool:
+    if row.outcome.status is Status.UNREADABLE:
+        return True
+    return row.reader != reader and row.outcome.status not in FINAL
+
+
+def sync(
+    ledger: Ledger,
+    source: Source,
+    embedder: Embedder,
+    *,
+    collection: str,
+    prune: bool = False,
+    progress: Progress | None = None,
+) -> SyncReport:
+    """Brings `ledger` in step with `source`. Call under the writer's lock; publish a generation afterwards."""
+    began = time.monotonic()
+    known = {row.key: row for row in ledger.files()}
+    todo = plan(known, source, lambda version: ledger.document_of(version) is not None, prune)
+    for old, entry in todo.moves + todo.relabels:
+        _relabel(ledger, entry, known[old])
+    for entry in todo.troubled:
+        _keep(ledger, entry, known[entry.key])
+    writer = _Writer(ledger, embedder, source.reader, known)
+    writer.write(source.read(todo.read), sum(e.size for e in todo.read), progress)
+    for entry in todo.twins:
+        writer.link(entry)
+    with ledger.transaction():
+        for row in todo.gone:
+            ledger.drop_file(row.key)
+            ledger.forget(row.version, row.document)
+    return SyncReport(
+        collection=collection,
+        added=todo.added,
+        changed=todo.changed,
+        renamed=len(todo.moves),
+        removed=len(todo.gone),
+        unchanged=todo.unchanged,
+        withheld=len(todo.withheld),
+        passages=ledger.counts()["passages"],
+        embedded=writer.embedded,
+        seconds=time.monotonic() - began,
+        files=tuple(FileReport(row.name, row.outcome) for row in ledger.files() if source.covers(row.key)),
+    )
+
+
+def _relabel(ledger: Ledger, entry: Entry, row: FileRow) -> None:
+    """The same content under another key or name: nothing is read and nothing embedded."""
+    with ledger.transaction():
+        ledger.drop_file(row.key)
+        ledger.put_file(entry, row.reader, row.outcome, row.document)
+
+
+def _keep(ledger: Ledger, entry: Entry, row: FileRow) -> None:
+    """A file that cannot be opened at the moment is not gone: the version read before goes on answering, and says so."""
+    if entry.problem:
+        reason = f"{entry.problem.reason}; the version indexed before still answers"
+        with ledger.transaction():
+            ledger.put_file(
+                replace(entry, version=row.version), row.reader, replace(entry.problem, reason=reason), row.document
+            )
+
+
+class _Writer:
+    """Readings into the ledger, a window of passages at a time."""
+
+    def __init__(self, ledger: Ledger, embedder: Embedder, reader: str, known: Mapping[bytes, FileRow]) -> None:
+        self._ledger = ledger
+        self._embedder = embedder
+        self._reader = reader
+        self._known = known
+        self._max_tokens = embedder.fingerprint.max_tokens
+        self.embedded = 0
+
+    def write(self, readings: Iterable[Reading], size: int, progress: Progress | None) -> None:
+        done = 0
+        for window in _windows(self._chunked(reading) for reading in readings):
+            vectors = self._vectors([passage for _, passages in window for passage in passages])
+            for reading, passages in window:
+                self._record(reading, passages, vectors)
+                done += reading.entry.size
+                if progress:
+                    progress(done, size, reading.entry.name)
+
+    def link(self, entry: Entry) -> None:
+        """Another file with content that was just read, or was there before."""
+        twin = self._ledger.file_with(entry.version)
+        if twin and twin.key != entry.key:
+            with self._ledger.transaction():
+                self._put(entry, twin.outcome, twin.document)
+
+    def _chunked(self, reading: Reading) -> tuple[Reading, list[Passage]]:
+        if reading.document is None:
+            return reading, []
+        return reading, chunk(reading.document, self._embedder, self._max_tokens)
+
+    def _vectors(self, passages: Sequence[Passage]) -> dict[bytes, bytes]:
+        """float16 vectors by digest, of which only those that the ledger lacks are computed."""
+        texts = {digest(passage.headed): passage.headed for passage in passages}
+        found = self._ledger.embedded(list(texts))
+        missing = [key for key in texts if key not in found]
+        if missing:
+            found.update(zip(missing, _packed(self._embedder.embed_passages([texts[k] for k in missing])), strict=True))
+            self.embedded += len(missing)
+        return found
+
+    def _record(self, reading: Reading, passages: Sequence[Passage], vectors: Mapping[bytes, bytes]) -> None:
+        """One transaction: the new version stands before the old one goes, and both or neither happen."""
+        with self._ledger.transaction():
+            before = self._ledger.document_of(reading.entry.version)
+            document = None
+            if reading.document is not None and passages:
+                stored = [vectors[digest(passage.headed)] for passage in passages]
+                document = self._ledger.add(reading.entry.version, reading.document, passages, stored)
+            outcome = _honest(reading.outcome, document)
+            self._put(reading.entry, outcome, document)
+            if before is not None:  # the same content, read again by a better reader
+                self._ledger.supersede(before, document, self._reader, outcome)
+
+    def _put(self, entry: Entry, outcome: Outcome, document: int | None) -> None:
+        self._ledger.put_file(entry, self._reader, outcome, document)
+        old = self._known.get(entry.key)
+        if old and old.document != document:
+            self._ledger.forget(old.version, old.document)
+
+
+def _honest(outcome: Outcome, document: int | None) -> Outcome:
+    """A file whose text came to no passage is not indexed, whatever its reader thought."""
+    if document is None and outcome.status in {Status.INDEXED, Status.PARTLY}:
+        return replace(
+            outcome, status=Status.NO_TEXT, reason="no text in it", remedy="nothing to do if that is expected"
+        )
+    return outcome
+
+
+def _windows(items: Iterator[tuple[Reading, list[Passage]]]) -> Iterator[list[tuple[Reading, list[Passage]]]]:
+    window: list[tuple[Reading, list[Passage]]] = []
+    size = 0
+    for item in items:
+        window.append(item)
+        size += max(1, len(item[1]))
+        if size >= WINDOW:
+            yield window
+            window, size = [], 0
+    if window:
+        yield window
+
+
+def _packed(vectors: Vectors) -> list[bytes]:
+    import numpy as np
+
+    if not np.isfinite(vectors).all():
+        raise ValueError("the embedder returned a vector that is not finite")
+    return [row.tobytes() for row in vectors.astype(np.float16)]

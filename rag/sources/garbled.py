@@ -1,0 +1,81 @@
+"""Is a page's text layer readable, or did the file map its glyphs to the wrong characters? Pure.
+
+A wrong "garbled" hides a good page, a missed one fills an index with noise. So each test asks for plain evidence:
+characters that stand for nothing, glyph names in place of letters, or Latin letters in proportions that no language
+has. Other scripts, tables, codes and short labels pass.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import cache
+
+MIN_CHARACTERS = 12  # shorter text is a label, and labels may be anything
+MIN_LETTERS = 20  # for the test of tokens
+MIN_WORDS = 50  # for the test of language
+MEANINGLESS = 0.3  # of the characters, at least
+COMMON_WORDS = 0.04  # of the tokens, at least: then it is language, whatever else it is
+COMMON_LETTERS = 0.53  # of the letters, in any language in Latin script; letters replaced at random have 0.38
+
+_GLYPH_NAMES = re.compile(r"/(?:[gGcCaA]|cid|uni|glyph|index|H)\d{1,5}(?![\w.])|\(cid:\d+\)")
+_LATIN_WORD = re.compile(r"[A-Za-zÀ-ɏ]{2,}")
+_SYMBOL_IN_WORD = re.compile(r"\w[^\w\s'’./:&@,;_-]+[^\W\d_]|[^\W\d_]\d[^\W\d_]|[a-zß-ÿ][A-ZÀ-Þ]|[A-ZÀ-Þ]{2}[a-zß-ÿ]")
+_CODE = re.compile(r"(?=\S*\d)[A-Z\d./-]+[.,;:]?")  # part and serial numbers are no words, and no garbage
+_LATIN_1_SYMBOLS = frozenset(map(chr, range(0xA1, 0xC0))) - set("£§©«®°±²³·»½¼¾º")
+_FREQUENT = frozenset("eainorstld")
+_COMMON_WORDS = (
+    "the of and to in is for that on with as by at are or be from an it was this not we our "  # English
+    "de la le les des et en un une du que pour dans el los las por con se del al os da do em para "  # Romance
+    "il di che per non della der die das und den von zu mit ist im für auf ein eine dem van het een te "  # Germanic
+    "og det er på av til som att och av na nie się do jest se je že és hogy nem "  # Nordic, Slavic, Hungarian
+    "ve bir bu için ile ja on ei että dan yang di untuk và của là các"
+)
+_COMMON = frozenset(_COMMON_WORDS.split())
+
+
+def is_garbled(text: str) -> bool:
+    """True if `text`, as a PDF engine gave it and before it was normalised, is no text."""
+    tokens = text.split()
+    solid = sum(map(len, tokens))
+    if solid < MIN_CHARACTERS:
+        return False
+    if _meaningless(text) > MEANINGLESS * solid or sum(map(len, _GLYPH_NAMES.findall(text))) > MEANINGLESS * solid:
+        return True
+    if sum(token.lower() in _COMMON for token in tokens) > COMMON_WORDS * len(tokens):
+        return False
+    return _is_wrong_latin(tokens)
+
+
+def _meaningless(text: str) -> int:
+    """How many characters stand for nothing: controls, private use, unassigned, lone surrogates, U+FFFD, and the
+    symbols of Latin-1 that no text is made of."""
+    return sum(text.count(char) for char in set(text) if _is_meaningless(char))
+
+
+@cache
+def _is_meaningless(char: str) -> bool:
+    if char == "\ufffd" or char in _LATIN_1_SYMBOLS:
+        return True
+    return not char.isspace() and unicodedata.category(char) in {"Cc", "Co", "Cn", "Cs"}
+
+
+def _is_wrong_latin(tokens: list[str]) -> bool:
+    """Latin letters in proportions that no language has, in enough words to tell or in tokens that are no words: a
+    font without a Unicode map gives "3HQČåQtSURVWĜHGN\\QD~þWHFK"."""
+    tokens = [token for token in tokens if not _CODE.fullmatch(token)]
+    letters = [char for char in "".join(tokens) if char.isalpha()]
+    latin = [char for char in letters if char < "\u0250"]
+    if len(latin) < MIN_LETTERS or len(latin) < 0.5 * len(letters):
+        return False
+    if sum(_base(char) in _FREQUENT for char in latin) >= COMMON_LETTERS * len(latin):
+        return False
+    odd = sum(len(token) for token in tokens if _SYMBOL_IN_WORD.search(token))
+    words = sum(_LATIN_WORD.search(token) is not None for token in tokens)
+    return odd > 0.3 * sum(map(len, tokens)) or words >= MIN_WORDS
+
+
+@cache
+def _base(char: str) -> str:
+    """The letter without its accent, lower case."""
+    return unicodedata.normalize("NFD", char)[0].lower()

@@ -1,0 +1,104 @@
+"""One file, read in a child process: its Parts gathered, with another try where an engine died on a page."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, replace
+
+from rag.sources import formats
+from rag.sources.assemble import Gathered
+from rag.sources.isolate import Child, ChildError, TimedOutError, TooLongError
+from rag.sources.parts import Part, State, from_wire
+from rag.types import Entry, Outcome, Status
+
+PDFIUM, PYPDF = "pdfium", "pypdf"
+MAX_TEXT = 64 << 20  # characters of one document; what comes after is not read
+MAX_TRIES = 8  # jobs for one file, until it is given up
+
+
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """Pages `first` to `last` (None: all that follow) by `engine` first."""
+
+    first: int = 1
+    last: int | None = None
+    engine: str = PDFIUM
+
+
+def gather(child: Child, entry: Entry, format_: str) -> Gathered:
+    """All that can be had of the file within the child's limits; `Gathered.halted` says what is missing.
+
+    A page on which PDFium dies is tried with pypdf in a fresh process, and given up if that dies too. The time limit
+    holds for all tries together.
+    """
+    gathered = Gathered()
+    deadline = time.monotonic() + child.limits.seconds
+    attempt = _Try()
+    for _ in range(MAX_TRIES):
+        try:
+            gathered.halted = _ask(child, entry, format_, attempt, deadline - time.monotonic(), gathered)
+            following = None if gathered.halted else _rest(attempt, gathered)
+        except ChildError as error:
+            gathered.halted = _limit(error, child.limits.seconds, gathered)
+            following = _around(attempt, gathered) if _has_another_way(error, format_) else None
+        if following is None:
+            break
+        attempt = following
+    return gathered
+
+
+def _ask(child: Child, entry: Entry, format_: str, attempt: _Try, seconds: float, gathered: Gathered) -> Outcome | None:
+    """Adds what the child sends to `gathered`. Returns why it stopped short, None if it did not."""
+    job = {
+        "path": os.fsdecode(entry.key),
+        "version": entry.version,
+        "format": format_,
+        "first": attempt.first,
+        "last": attempt.last,
+        "engine": attempt.engine,
+    }
+    for message in child.ask(job, seconds):
+        if message["kind"] == "end":
+            outcome = message["outcome"]
+            return outcome and Outcome(Status(outcome["status"]), str(outcome["reason"]), str(outcome["remedy"]))
+        part = from_wire(message)
+        if isinstance(part, Part) and gathered.characters + len(part.text) > MAX_TEXT:
+            gathered.add(replace(part, text=part.text[: MAX_TEXT - gathered.characters], headings=()))
+            return Outcome(Status.LIMIT, f"Only its first {MAX_TEXT:,} characters are read.", "Split the file.")
+        gathered.add(part)
+    raise AssertionError("a child's answer has an end")
+
+
+def _has_another_way(error: ChildError, format_: str) -> bool:
+    return format_ == formats.PDF and not isinstance(error, TimedOutError | TooLongError)
+
+
+def _rest(attempt: _Try, gathered: Gathered) -> _Try | None:
+    """What is to do after a try that ended well: after a single page by pypdf, the others by PDFium."""
+    if attempt.last is None or attempt.last >= (gathered.facts.pages or 0):
+        return None
+    return _Try(attempt.last + 1)
+
+
+def _around(attempt: _Try, gathered: Gathered) -> _Try | None:
+    """What is to do after a try in which the child died."""
+    page = len(gathered.parts) + 1
+    if gathered.facts.pages is None:  # it died while it opened the file
+        return _Try(engine=PYPDF) if attempt.engine == PDFIUM else None
+    if attempt.engine == PDFIUM:
+        return _Try(page, page, PYPDF)
+    gathered.add(Part("", f"p. {page}", page, State.FAILED))
+    return _rest(_Try(page, page), gathered)
+
+
+def _limit(error: ChildError, seconds: float, gathered: Gathered) -> Outcome:
+    if isinstance(error, TimedOutError):
+        reason = f"Stopped after {seconds:g} s"
+    elif isinstance(error, TooLongError):
+        reason = "Stopped: it unpacks to more than a document may hold"
+    else:
+        reason = "Stopped: it needs more memory than a file may use, or breaks its reader"
+    done = len(gathered.parts)
+    kept = f"; {done} of {gathered.facts.pages} pages are read" if done and gathered.facts.pages else ""
+    return Outcome(Status.LIMIT, f"{reason}{kept}.", "It may be damaged or unsafe. Save it again, or split it.")

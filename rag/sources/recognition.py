@@ -1,0 +1,166 @@
+"""A PDF's page → its picture → its text, by an OCR engine, inside a child process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from rag.sources.clean import normalize
+from rag.sources.parts import Part, RefusedError
+from rag.types import Status
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pypdfium2 as pdfium
+    from numpy.typing import NDArray
+
+    Picture = NDArray[np.uint8]  # (height, width), grey
+
+DPI = 200
+MAX_PIXELS = 20_000_000
+CONFIDENT = 0.8  # a box's score
+ACCEPTED = 0.5  # what scores less is noise
+
+_document: tuple[str, pdfium.PdfDocument] | None = None  # the last one, since its pages come one after the other
+
+
+def read(data: bytes | None, job: Mapping[str, Any]) -> Part:
+    """The page's Part. `data` may be None if the job before was for the same file."""
+    picture = _picture(_opened(data, str(job["version"])), int(job["page"]))
+    if job["program"]:
+        mode = "1" if job["finds_orientation"] else "3"  # page segmentation, with and without finding which way is up
+        text = _by_tesseract(picture, [str(job["program"]), "-", "-", "-l", str(job["languages"]), "--psm", mode])
+    else:
+        text = _by_rapidocr(picture)
+    return Part(normalize(text).strip(), page=int(job["page"]))
+
+
+def holds(version: str) -> bool:
+    """Whether the file of that version is open already."""
+    return _document is not None and _document[0] == version
+
+
+def _opened(data: bytes | None, version: str) -> pdfium.PdfDocument:
+    global _document
+    if data is not None:
+        import pypdfium2
+
+        _document = None  # the old one goes before the new one comes
+        try:
+            _document = (version, pypdfium2.PdfDocument(data))
+        except pypdfium2.PdfiumError:
+            raise RefusedError(Status.DAMAGED, "No engine can draw it.") from None
+    assert _document is not None, "data is None only if the document is open"
+    return _document[1]
+
+
+def _picture(document: pdfium.PdfDocument, number: int) -> Picture:
+    page = document[number - 1]
+    width, height = page.get_size()
+    scale = min(DPI / 72, (MAX_PIXELS / max(width * height, 1)) ** 0.5)
+    bitmap = page.render(scale=scale, grayscale=True)
+    picture: Picture = bitmap.to_numpy().reshape(bitmap.height, bitmap.width).copy()
+    bitmap.close()
+    page.close()
+    return picture
+
+
+def _by_tesseract(picture: Picture, command: list[str]) -> str:
+    """Raises subprocess.CalledProcessError if tesseract cannot read the picture."""
+    height, width = picture.shape
+    process = subprocess.run(  # noqa: S603 - the program that the parent found on PATH
+        [*command, "--dpi", str(DPI)],
+        input=b"P5 %d %d 255\n" % (width, height) + picture.tobytes(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "OMP_THREAD_LIMIT": "1"},
+        preexec_fn=_die_with_parent,  # safe: this process has one thread
+        check=True,
+    )
+    return process.stdout.decode("utf-8", "replace").replace("\f", "")
+
+
+def _die_with_parent() -> None:
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+# ------------------------------------------------------------------------------------------------ rapidocr
+
+
+@dataclass(frozen=True, slots=True)
+class _Box:
+    text: str
+    score: float
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+def _by_rapidocr(picture: Picture) -> str:
+    """The text in the orientation that reads best. The picture is turned only where it does not read well as it
+    stands: each try takes seconds."""
+    import numpy as np
+
+    best = _boxes(picture)
+    if best and not _reads_well(best):
+        for quarters in (1, 3, 2):
+            turned = _boxes(np.ascontiguousarray(np.rot90(picture, quarters)))
+            best = max(best, turned, key=_yield)
+            if _reads_well(best):
+                break
+    return "\n".join(_lines([box for box in best if box.score >= ACCEPTED]))
+
+
+@cache
+def _engine() -> Any:
+    from rapidocr import RapidOCR
+
+    # Its classifier would turn single lines of an upside-down page and leave them in reverse order.
+    return RapidOCR(params={"Global.log_level": "critical", "Global.use_cls": False})
+
+
+def _boxes(picture: Picture) -> list[_Box]:
+    result = _engine()(picture)
+    if result.boxes is None or result.txts is None:
+        return []
+    boxes = []
+    for corners, text, score in zip(result.boxes, result.txts, result.scores, strict=True):
+        left, top = corners.min(axis=0)
+        right, bottom = corners.max(axis=0)
+        boxes.append(_Box(text, float(score), float(left), float(top), float(right - left), float(bottom - top)))
+    return boxes
+
+
+def _reads_well(boxes: list[_Box]) -> bool:
+    """Most lines are sure, and lie rather than stand."""
+    sure = sum(box.score >= CONFIDENT for box in boxes)
+    standing = sum(box.height > 1.5 * box.width for box in boxes)
+    return 2 * sure >= len(boxes) and 2 * standing < len(boxes)
+
+
+def _yield(boxes: list[_Box]) -> float:
+    lying = [box for box in boxes if box.height <= 1.5 * box.width]
+    return sum(box.score * len(box.text) for box in lying if box.score >= ACCEPTED)
+
+
+def _lines(boxes: list[_Box]) -> list[str]:
+    """Boxes at the same height are one line, from left to right: a table's row stays together."""
+    lines: list[list[_Box]] = []
+    for box in sorted(boxes, key=lambda box: box.top + box.height / 2):
+        middle = box.top + box.height / 2
+        last = lines[-1][0] if lines else None
+        if last is not None and abs(middle - last.top - last.height / 2) < 0.5 * min(box.height, last.height):
+            lines[-1].append(box)
+        else:
+            lines.append([box])
+    return [" ".join(box.text for box in sorted(line, key=lambda box: box.left)) for line in lines]

@@ -1,0 +1,161 @@
+"""Files below a folder, found and identified. Paths are bytes here: names need not be UTF-8."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from urllib.parse import quote_from_bytes
+
+from rag.errors import UsageError
+from rag.sources import formats
+from rag.sources.globs import compile_globs
+from rag.types import Entry, Outcome, Status
+
+BLOCK = 1 << 20  # bytes read at a time
+UNHASHED = 16 << 20  # files larger than this that no reader reads are not hashed as a whole
+
+_UNSAFE_TO_SHOW = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\uffff"
+    "\U000e0000-\U000e0fff]"
+)
+
+
+class Walk:
+    """The regular files in `scope`, which lies in `root`. Links are not followed; what is passed over is counted."""
+
+    def __init__(self, root: bytes, scope: bytes, include: Sequence[str], exclude: Sequence[str]) -> None:
+        self._root = root
+        self._scope = scope
+        self._included = compile_globs(include) if include else lambda path: True
+        self._excluded = compile_globs(exclude) if exclude else lambda path: False
+        self._passed: Counter[str] = Counter()
+        self.unreadable_dirs: list[bytes] = []
+
+    def files(self) -> Iterator[bytes]:
+        """Paths, folder by folder and by name. Raises UsageError if there is no `scope`."""
+        self._passed.clear()
+        self.unreadable_dirs.clear()
+        try:
+            mode = os.stat(self._scope).st_mode
+        except OSError as error:
+            raise UsageError(f"{shown(self._scope)}: {error.strerror}. Nothing was read. Check the path.") from None
+        if stat.S_ISREG(mode):
+            yield self._scope
+        elif stat.S_ISDIR(mode):
+            yield from self._below()
+        else:
+            raise UsageError(f"{shown(self._scope)} is neither a file nor a folder. Nothing was read. Check the path.")
+
+    def covers(self, path: bytes) -> bool:
+        """Whether `files` would have found a file of that path."""
+        if path == self._scope:
+            return True
+        if not _is_below(path, self._scope) or any(_is_below(path, folder) for folder in self.unreadable_dirs):
+            return False
+        relative = _relative(path, self._scope).split(b"/")
+        if any(name.startswith((b".", b"~$")) for name in relative):
+            return False
+        name = shown(_relative(path, self._root))
+        folders = (name[:i] for i, char in enumerate(name) if char == "/")
+        return self._included(name) and not self._excluded(name) and not any(map(self._excluded, folders))
+
+    def notes(self) -> list[str]:
+        """What was passed over, such as "2 symbolic links skipped"."""
+        notes = [f"{n} {what if n == 1 else what + 's'} skipped" for what, n in sorted(self._passed.items())]
+        return notes + [f"{shown(path)}: the folder cannot be opened" for path in self.unreadable_dirs]
+
+    def _below(self) -> Iterator[bytes]:
+        pending = [self._scope]
+        while pending:
+            folder = pending.pop()
+            try:
+                with os.scandir(folder) as listing:
+                    found = sorted(listing, key=lambda item: item.name)
+            except FileNotFoundError:
+                continue
+            except OSError:
+                self.unreadable_dirs.append(folder)
+                continue
+            folders = []
+            for item in found:
+                if item.is_dir(follow_symlinks=False):
+                    if self._enters(item):
+                        folders.append(item.path)
+                elif self._takes(item):
+                    yield item.path
+            pending += reversed(folders)
+
+    def _enters(self, item: os.DirEntry[bytes]) -> bool:
+        if item.name.startswith(b"."):
+            self._passed["hidden folder"] += 1
+            return False
+        return not self._excluded(shown(_relative(item.path, self._root)))
+
+    def _takes(self, item: os.DirEntry[bytes]) -> bool:
+        if item.is_symlink():
+            self._passed["symbolic link"] += 1
+        elif not item.is_file(follow_symlinks=False):
+            self._passed["special file"] += 1
+        elif item.name.startswith(b"."):
+            self._passed["hidden file"] += 1
+        elif item.name.startswith(b"~$"):
+            self._passed["lock file"] += 1
+        else:
+            name = shown(_relative(item.path, self._root))
+            return self._included(name) and not self._excluded(name)
+        return False
+
+
+def _is_below(path: bytes, folder: bytes) -> bool:
+    return path.startswith(folder.rstrip(b"/") + b"/")
+
+
+def _relative(path: bytes, folder: bytes) -> bytes:
+    """A path below `folder` without it. Of the folder itself (a root that is a single file): its last name."""
+    return path[len(folder.rstrip(b"/")) + 1 :] if path != folder else os.path.basename(path)
+
+
+def shown(path: bytes) -> str:
+    """A path fit for a terminal, a database and a page: what cannot be decoded or would act on a terminal (escapes,
+    line breaks, direction overrides) becomes U+FFFD."""
+    return _UNSAFE_TO_SHOW.sub("\ufffd", os.fsdecode(path))
+
+
+def identify(path: bytes, root: bytes) -> Entry | None:
+    """The Entry of a file, its content hashed. None if it has vanished since it was listed."""
+    name = shown(_relative(path, root))
+    uri = "file://" + quote_from_bytes(path)
+    try:
+        version, size = _version(path, name)
+    except FileNotFoundError:
+        return None
+    except PermissionError:
+        problem = Outcome(Status.UNREADABLE, "No permission to read it", "Change its permissions and run again.")
+        return Entry(path, name, uri, "", problem=problem)
+    except OSError as error:
+        reason = str(error.strerror)
+        problem = Outcome(Status.UNREADABLE, reason, "Check the disk and run again.")
+        return Entry(path, name, uri, "", problem=problem)
+    return Entry(path, name, uri, version, size)
+
+
+def _version(path: bytes, name: str) -> tuple[str, int]:
+    """The content's identity and size. A large file that no reader reads is known by its beginning and its size:
+    a folder of films costs no hashing."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb", buffering=0) as file:
+        digest = hashlib.sha256()
+        block = file.read(BLOCK)
+        size = os.fstat(descriptor).st_size
+        if size > UNHASHED and isinstance(formats.recognise(name, block[: formats.HEAD]), Outcome):
+            return f"unread:{hashlib.sha256(block).hexdigest()}:{size}", size
+        size = 0
+        while block:
+            digest.update(block)
+            size += len(block)
+            block = file.read(BLOCK)
+    return f"sha256:{digest.hexdigest()}", size

@@ -1,0 +1,178 @@
+"""What people see in a terminal: tables, answers, progress. Text from documents and file names is made harmless first."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TextIO
+
+from rag.types import Status
+
+if TYPE_CHECKING:
+    from rag.index.sync import Progress
+    from rag.types import Answer, FileReport, Hit, SyncReport
+
+SNIPPET = 300  # characters of a passage that a list of hits shows
+
+
+def plain(text: str) -> str:
+    """Without anything that a terminal would act on (escapes, direction overrides) or that would break a line."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+@contextmanager
+def progress(stream: TextIO) -> Iterator[Progress]:
+    """A bar with rate and time left on a terminal; nothing elsewhere, so that logs stay readable."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+    )
+    console = Console(file=stream)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+
+        def advance(done: int, total: int, name: str) -> None:
+            bar.update(task, completed=done, total=total, description=_escaped(name))
+
+        yield advance
+
+
+def combined(reports: Sequence[SyncReport]) -> SyncReport:
+    """Several sources synced in a row, as one report."""
+    first, *others = reports
+    for other in others:
+        first = replace(
+            first,
+            added=first.added + other.added,
+            changed=first.changed + other.changed,
+            renamed=first.renamed + other.renamed,
+            removed=first.removed + other.removed,
+            unchanged=first.unchanged + other.unchanged,
+            withheld=first.withheld + other.withheld,
+            passages=other.passages,
+            embedded=first.embedded + other.embedded,
+            seconds=first.seconds + other.seconds,
+            files=first.files + other.files,
+            notes=first.notes + other.notes,
+        )
+    return first
+
+
+def show_sync(report: SyncReport, actions: Sequence[Mapping[str, str]], stream: TextIO, dry: bool) -> None:
+    verb = "Would be: " if dry else ""
+    counts = (
+        ("new", report.added),
+        ("changed", report.changed),
+        ("renamed", report.renamed),
+        ("removed", report.removed),
+    )
+    parts = [f"{count} {what}" for what, count in counts] + [f"{report.unchanged} unchanged"]
+    print(f"{verb}{', '.join(parts)}.", file=stream)
+    for action in actions:
+        print(f"  {action['action']:8} {plain(action['document'])}", file=stream)
+    if report.withheld:
+        print(
+            f"{report.withheld} files are missing, more than a fifth: nothing was removed. "
+            "Is a drive not mounted? Use --prune if it is meant.",
+            file=stream,
+        )
+    for note in report.notes:
+        print(plain(note), file=stream)
+    if not dry:
+        _show_statuses(report.files, stream)
+        print(
+            f"{report.passages} passages in collection {report.collection!r}; "
+            f"{report.embedded} embedded now, in {report.seconds:.1f} s.",
+            file=stream,
+        )
+
+
+def _show_statuses(files: Sequence[FileReport], stream: TextIO) -> None:
+    from rich.table import Table
+
+    counts: dict[Status, int] = {}
+    for file in files:
+        counts[file.outcome.status] = counts.get(file.outcome.status, 0) + 1
+    summary = Table("status", "files", title="Files", title_justify="left")
+    for status in Status:
+        if status in counts:
+            summary.add_row(status.value, str(counts[status]))
+    _print(summary, stream)
+    awkward = [file for file in files if file.outcome.status is not Status.INDEXED]
+    if awkward:
+        table = Table("file", "status", "reason", "what to do", title="Not simply indexed", title_justify="left")
+        for file in awkward:
+            outcome = file.outcome
+            table.add_row(*map(_escaped, (file.document, outcome.status.value, outcome.reason, outcome.remedy)))
+        _print(table, stream)
+
+
+def show_hits(hits: Sequence[Hit], stream: TextIO) -> None:
+    if not hits:
+        print("Nothing found.", file=stream)
+    for rank, hit in enumerate(hits, 1):
+        print(f"{rank:2}. {_named(hit)}  ({hit.score:.3f})", file=stream)
+        text = plain(" ".join(hit.passage.text.split()))
+        print(f"    {text[:SNIPPET]}{'…' if len(text) > SNIPPET else ''}", file=stream)
+
+
+def show_answer(pieces: Generator[str, None, Answer], stream: TextIO) -> None:
+    """The answer as it is written, then what it cites."""
+    while True:
+        try:
+            piece = next(pieces)
+        except StopIteration as end:
+            answer: Answer = end.value
+            break
+        print("\n".join(map(plain, piece.split("\n"))), end="", flush=True, file=stream)
+    print(file=stream)
+    if answer.citations:
+        print(file=stream)
+    for citation in answer.citations:
+        doubt = "" if citation.supported else "  (does not bear out the sentence that cites it)"
+        passage = citation.passage
+        print(f"[{citation.number}] {plain(passage.document)}{_place(passage.place)}{doubt}", file=stream)
+    for sentence in answer.unsupported:
+        print(f"Not borne out by its source: {plain(sentence)}", file=stream)
+    if answer.abstained and answer.hits:
+        print("\nNearest passages:", file=stream)
+        show_hits(answer.hits[:3], stream)
+
+
+def show_pairs(pairs: Mapping[str, Any], stream: TextIO) -> None:
+    for name, value in pairs.items():
+        shown = ", ".join(f"{k}: {v}" for k, v in value.items()) if isinstance(value, dict) else value
+        print(f"{name + ':':13} {plain(str(shown))}", file=stream)
+
+
+def warn(text: str) -> None:
+    print(plain(text), file=sys.stderr)
+
+
+def _named(hit: Hit) -> str:
+    return f"{plain(hit.passage.document)}{_place(hit.passage.place)}"
+
+
+def _place(place: str) -> str:
+    return f", {plain(place)}" if place else ""
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(plain(text))
+
+
+def _print(table: Any, stream: TextIO) -> None:
+    from rich.console import Console
+
+    console = Console(file=stream, width=None if stream.isatty() else 160)
+    console.print(table)
