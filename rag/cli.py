@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from rag.config import Config
     from rag.types import Answer, Hit
 
-EXIT_CODES = """exit codes: 0 all good · 2 wrong argument or setting · 3 done, with files to look at · 4 another process is
-writing · 5 index damaged · 6 model missing · 7 disk full or not writable · 130 interrupted"""
+EXIT_CODES = (
+    "exit codes: 0 all good · 2 wrong argument or setting · 3 done, with files to look at · 4 another process is"
+    " writing · 5 index damaged · 6 model missing · 7 disk full or not writable · 130 interrupted"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,8 +1,7 @@
-"""What people see in a terminal: tables, answers, progress. Text from documents and file names is made harmless first."""
+"""What people see in a terminal: tables, answers, progress. Foreign text is made harmless before it is printed."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -151,10 +150,6 @@ def show_pairs(pairs: Mapping[str, Any], stream: TextIO) -> None:
     for name, value in pairs.items():
         shown = ", ".join(f"{k}: {v}" for k, v in value.items()) if isinstance(value, dict) else value
         print(f"{name + ':':13} {plain(str(shown))}", file=stream)
-
-
-def warn(text: str) -> None:
-    print(plain(text), file=sys.stderr)
 
 
 def _named(hit: Hit) -> str:

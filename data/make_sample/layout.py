@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from reportlab import rl_config
 from reportlab.lib import colors
 from reportlab.lib.enums import TA_JUSTIFY
 from reportlab.lib.pagesizes import A4
@@ -32,6 +33,8 @@ from reportlab.platypus import (
     TableStyle,
 )
 from reportlab.platypus.tableofcontents import TableOfContents
+
+rl_config.useA85 = 0  # binary streams: smaller, and git does not take the files for text
 
 COMPANY = "Tarnbeck Instruments plc"
 NAVY = colors.HexColor("#12355B")

@@ -52,7 +52,7 @@ def find(name: str) -> Model:
     """
     if name in MODELS:
         return MODELS[name]
-    if (folder := Path(name).expanduser()).is_dir():
+    if name.strip() and (folder := Path(name).expanduser()).is_dir():
         return Model(folder.resolve().name, str(folder.resolve()))
     if hub_id := _HUB_ID.fullmatch(name):
         return Model(name, hub_id["source"], hub_id["revision"])

@@ -31,7 +31,7 @@ _ROLE = "(?:" + "|".join(rf"[{_ZERO_WIDTH}]*".join(role) for role in _ROLES) + "
 _COLON = r"[:：︰﹕]"
 _TURN = re.compile(
     rf"[#＃﹟][#＃﹟\s*_{_ZERO_WIDTH}]*(?P<hashed>{_ROLE}){_GAP}(?:{_COLON}|$)"  # Beluga, Alpaca
-    rf"|^{_GAP}(?P<bare>{_ROLE}){_GAP}{_COLON}",  # Vicuna, OpenOrca
+    rf"|^[ \t*_{_ZERO_WIDTH}]*(?P<bare>{_ROLE}){_GAP}{_COLON}",  # Vicuna, OpenOrca
     re.IGNORECASE | re.MULTILINE,
 )
 _CONTROL = re.compile(  # where a space inside breaks a control token
@@ -99,7 +99,7 @@ def until_turn(pieces: Iterator[str]) -> Iterator[str]:
 
 def neutral(text: str) -> str:
     """Text of others with every turn marker and control token spelled so that no model takes it for one."""
-    text = _TURN.sub(lambda turn: f"({turn['hashed'] or turn['bare']})", text)
+    text = _TURN.sub(lambda turn: f"({turn['hashed'] or turn['bare']}):", text)
     text = _CONTROL.sub(" ", text)
     return unmarked(re.sub(r'"{3,}', '"', text))
 

@@ -25,6 +25,9 @@ _ABBREVIATION = re.compile(
     r"(?:\b(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|Nos?|Inc|Ltd|Co|Corp|vs|ca|approx|Figs?|Art|Sec|pp?|e\.g|i\.e|etc|Jr|Sr|Gen"
     r"|Lt|Col|Sgt|Rev|Hon|Mt|Ave|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|(?:[A-Z]\.)+[A-Z])|^\s*\d{1,3})\.$"
 )
+HEAD_LINES = 3  # above a table's first row, at most
+HEAD_LENGTH = 60  # characters of a heading's line, at most
+
 _BULLET = re.compile(r"\s*(?:[•▪◦‣·*–—-]\s|\(?(?:\d{1,2}|[a-z])[.)]\s)")
 _PARAGRAPH_GAP = re.compile(r"\n[ \t]*\n")
 _FIGURE = re.compile(r"(?<![\w.])[($€£¥+-]*\d[\d,.']*%?\)?(?!\w)")
@@ -81,29 +84,63 @@ def is_row(line: str) -> bool:
 
 
 def _block(text: str, start: int, end: int) -> list[Unit]:
-    """The units between two blank lines. Wrapped lines are joined; rows, list items and headings stand alone."""
+    """The units between two blank lines: tables with what stands above them, and the prose before and after."""
     lines = _lines(text, start, end)
-    width = max((b - a for a, b in lines), default=0)
+    rows = [is_row(text[a:b]) for a, b in lines]
     found: list[Unit] = []
-    head: tuple[int, int] | None = None
-    run: tuple[int, int] | None = None  # wrapped lines of prose, not yet cut into sentences
+    head: tuple[int, int] | None = None  # stays in force below a sub-heading
+    past = 0  # lines[:past] are done
+    while True in rows[past:]:
+        table = rows.index(True, past)
+        stop = rows.index(False, table) if False in rows[table:] else len(rows)
+        top = _first_head(text, lines, past, table)
+        body = _first_body(text, lines[table:stop]) + table
+        found += _prose(text, lines[past:top])
+        if top < body:
+            head = (lines[top][0], lines[body - 1][1])
+        found += [Unit(a, b, Kind.HEAD) for a, b in lines[top:body]]
+        found += [Unit(a, b, Kind.ROW, head) for a, b in lines[body:stop]]
+        past = stop
+    return found + _prose(text, lines[past:])
+
+
+def _first_head(text: str, lines: list[tuple[int, int]], floor: int, table: int) -> int:
+    """The index of the first of the short lines right above a table: its caption, its units, its column heads."""
+    first = table
+    while first > floor and table - first < HEAD_LINES:
+        a, b = lines[first - 1]
+        if b - a > HEAD_LENGTH or text[b - 1] == "." or _BULLET.match(text[a:b]):
+            break
+        first -= 1
+    continues = first > floor and text[lines[first - 1][1] - 1] not in ".!?:"
+    return min(first + 1, table) if continues and text[lines[first][0]].islower() else first
+
+
+def _first_body(text: str, lines: list[tuple[int, int]]) -> int:
+    """How many of a table's first rows are column heads: cells without a figure other than years."""
+    count = 0
+    while count < 2 and _is_column_head(text[slice(*lines[count])]) and count + 1 < len(lines):
+        count += 1
+        if " | " in text[slice(*lines[0])] or "\t" in text[slice(*lines[0])]:
+            break  # in a table of words alone, every row looks like one
+    return count
+
+
+def _is_column_head(line: str) -> bool:
+    figures = [re.sub(r"\D", "", figure) for figure in _FIGURE.findall(line)]
+    return all(len(figure) == 4 and figure[:2] in ("19", "20") for figure in figures)
+
+
+def _prose(text: str, lines: list[tuple[int, int]]) -> list[Unit]:
+    """Wrapped lines are joined and cut into sentences; list items and headings stand alone."""
+    width = max((b - a for a, b in lines), default=0)
+    runs: list[tuple[int, int]] = []
     for index, (a, b) in enumerate(lines):
-        line = text[a:b]
-        if is_row(line):
-            if run is not None:
-                found += _prose(text, run, ends_in_rows=True)
-                head, run = (run if _is_head(text, run) else head), None
-            if _is_column_head(line):
-                head = (head[0] if head and head[1] <= a and text[head[1] : a].isspace() else a, b)
-                found.append(Unit(a, b, Kind.HEAD))
-            else:
-                found.append(Unit(a, b, Kind.ROW, head))
-            continue
-        if run is not None and (_BULLET.match(line) or _breaks(text, lines[index - 1], (a, b), width)):
-            found += _prose(text, run)
-            run = None
-        run = (a, b) if run is None else (run[0], b)
-    return found + (_prose(text, run) if run else [])
+        if runs and not _BULLET.match(text[a:b]) and not _breaks(text, lines[index - 1], (a, b), width):
+            runs[-1] = (runs[-1][0], b)
+        else:
+            runs.append((a, b))
+    return [unit for run in runs for unit in _sentences_or_heading(text, run)]
 
 
 def _lines(text: str, start: int, end: int) -> list[tuple[int, int]]:
@@ -118,28 +155,12 @@ def _breaks(text: str, before: tuple[int, int], line: tuple[int, int], width: in
     return short and text[b - 1] not in ",;-–" and not text[line[0]].islower()
 
 
-def _prose(text: str, run: tuple[int, int], ends_in_rows: bool = False) -> list[Unit]:
-    kind = Kind.HEAD if ends_in_rows and _is_head(text, run) else Kind.PROSE
-    if kind is Kind.HEAD:
-        return [Unit(*run, Kind.HEAD)]
-    found = []
-    for a, b in sentences(text, *run):
-        is_heading = b - a < 60 and text[b - 1] not in ".!?:;,。" and not _FIGURE.search(text, a, b)
-        alone = (a, b) == run and is_heading and not _BULLET.match(text[a:b])
-        found.append(Unit(a, b, Kind.HEAD if alone else Kind.PROSE))
-    return found
-
-
-def _is_head(text: str, run: tuple[int, int]) -> bool:
-    """A few words above a table's rows are its caption and column heads; a full paragraph is not."""
-    return run[1] - run[0] <= 160 and not text[run[0] : run[1]].rstrip().endswith(".")
-
-
-def _is_column_head(line: str) -> bool:
-    """Cells without a figure other than years: "2025 2024 Change", "Product | Price"."""
-    figures = [re.sub(r"\D", "", figure) for figure in _FIGURE.findall(line)]
-    years = [f for f in figures if len(f) == 4 and f[:2] in ("19", "20")]
-    return len(years) == len(figures)
+def _sentences_or_heading(text: str, run: tuple[int, int]) -> list[Unit]:
+    spans = sentences(text, *run)
+    a, b = spans[0]
+    short = len(spans) == 1 and b - a < HEAD_LENGTH and text[b - 1] not in ".!?:;,。"
+    is_heading = short and not _FIGURE.search(text, a, b) and not _BULLET.match(text[a:b])
+    return [Unit(a, b, Kind.HEAD if is_heading else Kind.PROSE) for a, b in spans]
 
 
 def _trim(text: str, start: int, end: int) -> tuple[int, int] | None:

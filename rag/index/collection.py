@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rag.errors import DamagedError, FingerprintError, StorageError, UsageError
 from rag.index import generation
-from rag.index.ledger import Ledger
+from rag.index.ledger import Ledger, damaged_ledger
 from rag.index.lock import writing
 from rag.index.sync import Progress, plan, sync
 from rag.types import Card, Embedder, FileReport, Fingerprint, Hit, Source, SyncReport
@@ -94,10 +94,7 @@ class Collection:
         with writing(self.home / LOCK), closing(Ledger.open(self.home / LEDGER)) as ledger:
             problems = ledger.integrity()
             if problems:
-                raise DamagedError(
-                    f"The ledger {ledger.path} is damaged ({problems[0]}). Your documents are untouched. Restore the file "
-                    "from a backup, or remove the collection (rag remove) and index again."
-                )
+                raise DamagedError(damaged_ledger(ledger.path, problems[0]))
             row = ledger.generation()
             damaged = generation.damages(self.home, row) if row else ["no index was published"]
             if not generation.publish(ledger, self.home, rebuild=bool(damaged)):
@@ -152,7 +149,7 @@ class Collection:
         statuses: dict[str, int] = {}
         for row in ledger.files():
             statuses[row.outcome.status] = statuses.get(row.outcome.status, 0) + 1
-        row = ledger.generation()
+        published = ledger.generation()
         size = sum(path.stat().st_size for path in self.home.rglob("*") if path.is_file())
         return {
             "collection": self.name,
@@ -162,7 +159,7 @@ class Collection:
             "model": ledger.fingerprint.model,
             "revision": ledger.fingerprint.revision,
             "dimension": ledger.fingerprint.dimension,
-            "generation": row.number if row else 0,
+            "generation": published.number if published else 0,
             "bytes": size,
         }
 
@@ -335,4 +332,4 @@ def _unsearchable(ledger: Ledger) -> list[str]:
         return [f"vectors have {vectors.shape[1]} dimensions instead of {ledger.fingerprint.dimension}"]
     lengths = np.linalg.norm(vectors, axis=1)
     bad = np.flatnonzero(~np.isfinite(lengths) | (np.abs(lengths - 1) > 0.01))
-    return [f"the vector of passage {ids[i]} is not of unit length" for i in bad]
+    return [f"the vector of passage {ids[i]} is not of unit length" for i in bad.tolist()]

@@ -105,9 +105,7 @@ def publish(ledger: Ledger, home: Path, rebuild: bool = False) -> bool:
     newest = ledger.newest_passage()
     if old and old.through == newest and not ledger.removed(in_words=True):
         return False
-    number = 1 + max(
-        [row.number for row in [ledger.generation()] if row] + [_number(p) for p in home.glob("generation-*")]
-    )
+    number = 1 + max((_number(path) for path in home.glob("generation-*")), default=old.number if old else 0)
     draft = home / f".generation-{number}"
     try:
         sweep(home, keep=old.number if old else None)

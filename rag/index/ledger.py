@@ -14,7 +14,7 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -111,15 +111,17 @@ class Ledger:
 
     @classmethod
     def create(cls, path: Path, fingerprint: Fingerprint) -> Ledger:
+        draft = path.with_suffix(".new")  # appears under its name only when it is whole
         with _explained(path):
-            db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=FULL")
-            db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
-            path.chmod(0o600)
-            ledger = cls(path, db)
-            with ledger.transaction():
+            draft.unlink(missing_ok=True)
+            draft.touch(mode=0o600)  # SQLite gives its -wal and -shm files the same permissions
+            with closing(sqlite3.connect(draft, isolation_level=None)) as db:
+                db.execute("PRAGMA journal_mode=WAL")
+                db.execute("PRAGMA synchronous=FULL")
+                db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION};")
                 db.execute("INSERT INTO settings VALUES ('fingerprint', ?)", [json.dumps(asdict(fingerprint))])
+                db.execute("COMMIT")
+            draft.rename(path)
         return cls.open(path)
 
     @classmethod
@@ -249,7 +251,9 @@ class Ledger:
         for id_, blob in self._rows("SELECT id, vector FROM passages WHERE id > ? ORDER BY id", [after]):
             ids.append(id_)
             blobs += blob
-        return ids, np.frombuffer(blobs, dtype=np.float16).astype(np.float32).reshape(len(ids), -1)
+        return ids, np.frombuffer(blobs, dtype=np.float16).astype(np.float32).reshape(
+            len(ids), self.fingerprint.dimension
+        )
 
     def spans(self, document: int) -> Iterator[tuple[int, int, int, str]]:
         """(passage id, start, end, text) of a document's passages."""
@@ -346,8 +350,7 @@ class Ledger:
 
     def supersede(self, old: int, new: int | None, reader: str, outcome: Outcome) -> None:
         """Every file that held document `old` holds `new`, the same content read better. Call inside a transaction."""
-        twins = [row for row in self.files_of(old)]
-        for row in twins:
+        for row in self.files_of(old):
             entry = Entry(row.key, row.name, row.uri, row.version, row.size)
             self.put_file(entry, reader, outcome, new)
         self.forget(None, old)
@@ -393,13 +396,22 @@ def _connected(path: Path, mode: str) -> sqlite3.Connection:
     db.execute("PRAGMA foreign_keys=ON")
     db.execute("PRAGMA mmap_size=268435456")
     version = db.execute("PRAGMA user_version").fetchone()[0]
-    db.execute("SELECT 1 FROM settings LIMIT 1").fetchone()
+    db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if version == 0:
+        raise DamagedError(damaged_ledger(path, "it holds no ledger"))
     if version != SCHEMA_VERSION:
         raise DamagedError(
             f"{path} has schema {version}, this program reads {SCHEMA_VERSION}. Nothing was changed; "
             "use the version of beluga-rag that made it, or index again under another --collection."
         )
     return db
+
+
+def damaged_ledger(path: Path, why: object) -> str:
+    return (
+        f"The ledger {path} is damaged ({why}). Your documents are untouched. Restore the file from a backup, "
+        "or remove the collection (rag remove) and index again."
+    )
 
 
 @contextmanager
@@ -421,10 +433,7 @@ def _explained(path: Path) -> Iterator[None]:
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):
             raise
-        raise DamagedError(
-            f"The ledger {path} is damaged ({error}). Your documents are untouched. Restore the file from a backup, "
-            "or remove the collection (rag remove) and index again."
-        ) from error
+        raise DamagedError(damaged_ledger(path, error)) from error
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO, errno.EFBIG}:
             raise StorageError(f"Cannot write {path}: {error.strerror}. What was indexed before is safe.") from error

@@ -160,7 +160,7 @@ def _relabel(ledger: Ledger, entry: Entry, row: FileRow) -> None:
 
 
 def _keep(ledger: Ledger, entry: Entry, row: FileRow) -> None:
-    """A file that cannot be opened at the moment is not gone: the version read before goes on answering, and says so."""
+    """A file that cannot be opened just now is not gone: the version read before goes on answering, and says so."""
     if entry.problem:
         reason = f"{entry.problem.reason}; the version indexed before still answers"
         with ledger.transaction():

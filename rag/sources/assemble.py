@@ -112,14 +112,14 @@ def judge(gathered: Gathered, ocr: str | None) -> Outcome:
     if any(part.text for part in gathered.parts):
         if not empty:
             return Outcome(Status.INDEXED, pages=pages)
-        reason, remedy = _defects(gathered.parts, len(empty), ocr)
+        reason, remedy = _defects(gathered.parts, gathered.facts.printed, ocr)
         return Outcome(Status.PARTLY, reason, remedy, pages, empty)
     everything = tuple(part.page for part in gathered.parts if part.page is not None)
     if not gathered.parts or all(part.state in (State.TEXT, State.BLANK) for part in gathered.parts):
         what = "its pages are blank" if pages else "it holds no words"
         remedy = "Nothing to do if it is meant to be empty."
-        return Outcome(Status.NO_TEXT, f"No text: {what}.", remedy, pages, everything)
-    reason, remedy = _defects(gathered.parts, len(everything), ocr)
+        return Outcome(Status.NO_TEXT, f"No text: {what}", remedy, pages, everything)
+    reason, remedy = _defects(gathered.parts, gathered.facts.printed, ocr)
     return Outcome(_status_of_none(gathered.parts), reason, remedy, pages, everything)
 
 
@@ -135,21 +135,25 @@ def _status_of_none(parts: Sequence[Part]) -> Status:
     return Status.GARBLED if State.GARBLED in states else Status.DAMAGED
 
 
-def _defects(parts: Sequence[Part], defective: int, ocr: str | None) -> tuple[str, str]:
-    """Reason and remedy, such as "No text on 1 of 3 pages (2): scanned image. OCR is off."."""
+def _defects(parts: Sequence[Part], printed: bool, ocr: str | None) -> tuple[str, str]:
+    """Reason and remedy, such as "No text on 1 of 3 pages (2): scanned image. OCR is off"."""
     reasons, remedies = [], []
     for state, (what, why) in _EXPLANATIONS.items():
         numbers = [part.page for part in parts if part.state is state and part.page is not None]
         if numbers:
             of = f"{len(numbers)} of {len(parts)} page{'s' * (len(parts) != 1)}"
-            reasons.append(f"{what} on {of} ({ranges(numbers)}): {why}.")
+            reasons.append(f"{what} on {of} ({ranges(numbers)}): {why}")
     if any(part.state in (State.PICTURE, State.GARBLED) for part in parts):
-        reasons.append(f"OCR ({ocr}) found no words there." if ocr else "OCR is off.")
-        if not ocr:
+        if not printed:
+            remedies.append("Save it as PDF to have its pictures read by OCR.")
+        elif ocr:
+            reasons.append(f"OCR ({ocr}) found no words there")
+        else:
+            reasons.append("OCR is off")
             remedies.append("Install tesseract or rapidocr (the `ocr` extra) and index again.")
     if any(part.state is State.FAILED for part in parts):
         remedies.append("Open the file in a viewer and save it again.")
-    return " ".join(reasons), " ".join(remedies)
+    return ". ".join(reasons), " ".join(remedies)
 
 
 _EXPLANATIONS = {

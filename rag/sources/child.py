@@ -62,10 +62,10 @@ def _work(job: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     except RefusedError as refused:
         outcome = refused.outcome
     except MemoryError:
-        reason = "Stopped: it needs more memory than a file may use."
+        reason = "Stopped: it needs more memory than a file may use"
         outcome = Outcome(Status.LIMIT, reason, "It may be damaged or unsafe. Save it again, or split it.")
     except Exception as error:  # the isolation border: whatever a library raises on a broken file is a verdict on it
-        reason = f"Broken: it cannot be read ({type(error).__name__})."
+        reason = f"Broken: it cannot be read ({type(error).__name__})"
         outcome = Outcome(Status.DAMAGED, reason, "Open it and save it again.")
     yield {"kind": "end", "outcome": outcome and asdict(outcome)}
 
@@ -100,7 +100,7 @@ def _content(path: bytes, version: str) -> bytes:
             if not stat.S_ISREG(status.st_mode):
                 raise RefusedError(Status.UNREADABLE, "Changed while it was read", "Run again.")
             if status.st_size > MAX_FILE:
-                raise RefusedError(Status.LIMIT, f"Larger than {MAX_FILE >> 20} MB.", "Split the file.")
+                raise RefusedError(Status.LIMIT, f"Larger than {MAX_FILE >> 20} MB", "Split the file.")
             data = file.read(MAX_FILE + 1)
     except FileNotFoundError:
         raise RefusedError(Status.UNREADABLE, "Vanished while it was read", "Run again.") from None

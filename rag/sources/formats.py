@@ -58,9 +58,9 @@ def recognise(name: str, head: bytes) -> str | Outcome:
     if ending == "" and head and _is_text(head):
         return PLAIN
     if ending in _OLD_OFFICE:
-        reason = f"{ending.upper()} files are not read."
+        reason = f"{ending.upper()} files are not read"
         return Outcome(Status.UNSUPPORTED, reason, f"Save it as {_OLD_OFFICE[ending]} or PDF.")
-    kind = f"Files ending in .{ending[:20]} are not read." if ending else "Not text, and no extension says what it is."
+    kind = f"Files ending in .{ending[:20]} are not read" if ending else "Not text, and no extension says what it is"
     return Outcome(Status.UNSUPPORTED, kind, _SUPPORTED)
 
 

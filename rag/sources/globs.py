@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+from rag.errors import UsageError
+
 _TOKENS = re.compile(r"(\*\*/|/\*\*$|\*\*|\*|\?|\[!?[^\]]+\])")
 _MEANINGS = {"**/": "(?:[^/]+/)*", "/**": "/.*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 
@@ -12,9 +14,13 @@ _MEANINGS = {"**/": "(?:[^/]+/)*", "/**": "/.*", "**": ".*", "*": "[^/]*", "?": 
 def compile_globs(globs: Sequence[str]) -> Callable[[str], bool]:
     """A test whether a relative POSIX path matches one of `globs`.
 
-    A glob without a slash is matched against the last name of the path, one with a slash against the whole.
+    A glob without a slash is matched against the last name of the path, one with a slash against the whole. Raises
+    UsageError for what is no glob.
     """
-    pattern = re.compile("|".join(f"(?:{_translate(glob)})" for glob in globs), re.IGNORECASE | re.DOTALL)
+    try:
+        pattern = re.compile("|".join(f"(?:{_translate(glob)})" for glob in globs), re.IGNORECASE | re.DOTALL)
+    except re.error:
+        raise UsageError(f"Not a glob: {', '.join(globs)}. Nothing was read. Use *, ?, [a-z] and **.") from None
     return lambda path: pattern.fullmatch(path) is not None
 
 

@@ -42,18 +42,18 @@ def _check(data: bytes) -> None:
     if data.startswith(_OLE):
         if "EncryptedPackage".encode("utf-16-le") in data:
             raise needs_password()
-        raise RefusedError(Status.UNSUPPORTED, "Office file from before 2007.", "Save it as DOCX, PPTX, XLSX or PDF.")
+        raise RefusedError(Status.UNSUPPORTED, "Office file from before 2007", "Save it as DOCX, PPTX, XLSX or PDF.")
     try:
         members = zipfile.ZipFile(io.BytesIO(data)).infolist()
     except zipfile.BadZipFile:
         start = ascii(data[:16].decode("latin-1"))
-        raise RefusedError(Status.DAMAGED, f"Not an Office file (starts with {start}).", _SAVE_AGAIN) from None
+        raise RefusedError(Status.DAMAGED, f"Not an Office file (starts with {start})", _SAVE_AGAIN) from None
     if (
         len(members) > MAX_MEMBERS
         or sum(member.file_size for member in members) > MAX_UNPACKED
         or any(_is_bomb(member) for member in members)
     ):
-        reason = "Unpacks to more than a file may hold: skipped as unsafe."
+        reason = "Unpacks to more than a file may hold: skipped as unsafe"
         raise RefusedError(Status.LIMIT, reason, "Split the file if you trust it.")
 
 

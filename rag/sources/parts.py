@@ -68,7 +68,7 @@ def needs_password() -> RefusedError:
 
 
 def is_empty() -> RefusedError:
-    return RefusedError(Status.DAMAGED, "The file is empty (0 bytes).", "Fetch it again from where it came.")
+    return RefusedError(Status.DAMAGED, "The file is empty (0 bytes)", "Fetch it again from where it came.")
 
 
 def to_wire(message: Part | Facts) -> dict[str, Any]:

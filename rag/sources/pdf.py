@@ -58,7 +58,7 @@ def read(data: bytes, first: int, last: int | None, engine: str) -> Iterator[Par
         pages = (_page(document, n, fallback) for n in _span(first, last, count))
     yield from pages
     if count > MAX_PAGES and last is None:
-        reason = f"Only the first {MAX_PAGES:,} of {count:,} pages are read."
+        reason = f"Only the first {MAX_PAGES:,} of {count:,} pages are read"
         raise RefusedError(Status.LIMIT, reason, "Split the file.")
 
 
@@ -213,5 +213,5 @@ def _damaged(data: bytes, error: Exception) -> RefusedError:
     remedy = "Fetch it again from where it came."
     if b"%PDF-" not in data[:HEAD]:
         start = ascii(data[:16].decode("latin-1").lstrip())
-        return RefusedError(Status.DAMAGED, f"Not a PDF (starts with {start}).", remedy)
-    return RefusedError(Status.DAMAGED, f"Broken: no engine can open it ({type(error).__name__}).", remedy)
+        return RefusedError(Status.DAMAGED, f"Not a PDF (starts with {start})", remedy)
+    return RefusedError(Status.DAMAGED, f"Broken: no engine can open it ({type(error).__name__})", remedy)

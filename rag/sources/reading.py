@@ -65,7 +65,7 @@ def _ask(child: Child, entry: Entry, format_: str, attempt: _Try, seconds: float
         part = from_wire(message)
         if isinstance(part, Part) and gathered.characters + len(part.text) > MAX_TEXT:
             gathered.add(replace(part, text=part.text[: MAX_TEXT - gathered.characters], headings=()))
-            return Outcome(Status.LIMIT, f"Only its first {MAX_TEXT:,} characters are read.", "Split the file.")
+            return Outcome(Status.LIMIT, f"Only its first {MAX_TEXT:,} characters are read", "Split the file.")
         gathered.add(part)
     raise AssertionError("a child's answer has an end")
 
@@ -101,4 +101,4 @@ def _limit(error: ChildError, seconds: float, gathered: Gathered) -> Outcome:
         reason = "Stopped: it needs more memory than a file may use, or breaks its reader"
     done = len(gathered.parts)
     kept = f"; {done} of {gathered.facts.pages} pages are read" if done and gathered.facts.pages else ""
-    return Outcome(Status.LIMIT, f"{reason}{kept}.", "It may be damaged or unsafe. Save it again, or split it.")
+    return Outcome(Status.LIMIT, f"{reason}{kept}", "It may be damaged or unsafe. Save it again, or split it.")

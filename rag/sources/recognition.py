@@ -27,6 +27,10 @@ MAX_PIXELS = 20_000_000
 CONFIDENT = 0.8  # a box's score
 ACCEPTED = 0.5  # what scores less is noise
 
+WHITE = 200  # of 255
+MARGIN = 40  # pixels
+
+_turn = 0  # quarters by which the last page had to be turned: scans tend to lie all the same way
 _document: tuple[str, pdfium.PdfDocument] | None = None  # the last one, since its pages come one after the other
 
 
@@ -107,18 +111,33 @@ class _Box:
 
 
 def _by_rapidocr(picture: Picture) -> str:
-    """The text in the orientation that reads best. The picture is turned only where it does not read well as it
-    stands: each try takes seconds."""
+    """The text in the orientation that reads best. Turns are tried only where the picture does not read well as it
+    stands, the turn that the page before needed first: each try takes seconds."""
     import numpy as np
 
-    best = _boxes(picture)
-    if best and not _reads_well(best):
-        for quarters in (1, 3, 2):
-            turned = _boxes(np.ascontiguousarray(np.rot90(picture, quarters)))
-            best = max(best, turned, key=_yield)
-            if _reads_well(best):
-                break
+    global _turn
+    picture = _inked(picture)
+    best, best_turn = _boxes(np.rot90(picture, _turn)), _turn
+    for turn in (0, 1, 3, 2):
+        if not best or _reads_well(best):
+            break
+        boxes = _boxes(np.rot90(picture, turn)) if turn != _turn else best
+        if _yield(boxes) > _yield(best):
+            best, best_turn = boxes, turn
+    _turn = best_turn
     return "\n".join(_lines([box for box in best if box.score >= ACCEPTED]))
+
+
+def _inked(picture: Picture) -> Picture:
+    """The part that is not white, with a margin: on a large white page the detector overlooks a single line."""
+    import numpy as np
+
+    ink = picture < WHITE
+    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    if not rows.size:
+        return picture[:MARGIN, :MARGIN]
+    top, left = max(rows[0] - MARGIN, 0), max(columns[0] - MARGIN, 0)
+    return picture[top : rows[-1] + MARGIN, left : columns[-1] + MARGIN]
 
 
 @cache
@@ -130,7 +149,9 @@ def _engine() -> Any:
 
 
 def _boxes(picture: Picture) -> list[_Box]:
-    result = _engine()(picture)
+    import numpy as np
+
+    result = _engine()(np.ascontiguousarray(picture))
     if result.boxes is None or result.txts is None:
         return []
     boxes = []

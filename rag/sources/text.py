@@ -37,7 +37,7 @@ _DECLARED = re.compile(rb"""(?:charset|encoding)\s*=\s*["']?\s*([\w.:-]+)""", re
 def read(data: bytes, format_: str) -> Iterator[Part | Facts]:
     """Raises RefusedError for what is no text."""
     if not data:
-        raise RefusedError(Status.NO_TEXT, "The file is empty (0 bytes).", "Nothing to do if it is meant to be empty.")
+        raise RefusedError(Status.NO_TEXT, "The file is empty (0 bytes)", "Nothing to do if it is meant to be empty.")
     readers: dict[str, Callable[[bytes], Iterator[Part | Facts]]] = {
         formats.PLAIN: _plain,
         formats.MARKDOWN: _markdown,
@@ -69,7 +69,7 @@ def decode(data: bytes, declared: str = "") -> str:
 
 
 def _not_text() -> RefusedError:
-    return RefusedError(Status.UNSUPPORTED, "Not text, whatever its name says.", "Give it its true extension.")
+    return RefusedError(Status.UNSUPPORTED, "Not text, whatever its name says", "Give it its true extension.")
 
 
 def _if_text(text: str) -> str:

@@ -1,0 +1,115 @@
+"""Fakes whose answers can be worked out by hand, and the sample data."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rag.index.collection import Collection
+from rag.types import Document, Entry, Fingerprint, Mark, Outcome, Reading, Status
+
+DIMENSION = 64
+
+
+class WordEmbedder:
+    """A text's vector has a 1 in the dimension of each of its words (by hash), then unit length. Tokens are words."""
+
+    def __init__(self, model: str = "words", max_tokens: int = 40) -> None:
+        self.texts: list[str] = []  # everything that was ever embedded as a passage
+        self._fingerprint = Fingerprint(model, "1", DIMENSION, "mean", True, "", "", max_tokens, "test")
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        return self._fingerprint
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        return [len(text.split()) for text in texts]
+
+    def embed_passages(self, texts: Sequence[str]) -> np.ndarray:
+        self.texts += texts
+        return self._embed(texts)
+
+    def embed_questions(self, texts: Sequence[str]) -> np.ndarray:
+        return self._embed(texts)
+
+    @staticmethod
+    def _embed(texts: Sequence[str]) -> np.ndarray:
+        vectors = np.zeros((len(texts), DIMENSION), dtype=np.float32)
+        for row, text in zip(vectors, texts, strict=True):
+            for word in text.lower().replace(".", " ").replace("?", " ").split() or [""]:
+                row[hashlib.blake2b(word.encode()).digest()[0] % DIMENSION] = 1
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+class Shelf:
+    """A Source held in memory: name → text, pages parted by form feeds. `None` is a file that cannot be read."""
+
+    def __init__(self, files: dict[str, str | None], reader: str = "1", prefix: bytes = b"shelf/") -> None:
+        self.files = files
+        self.reader = reader
+        self.prefix = prefix
+        self.read_names: list[str] = []
+
+    def scan(self) -> Iterator[Entry]:
+        for name, text in sorted(self.files.items()):
+            problem = Outcome(Status.UNREADABLE, "no permission", "ask") if text is None else None
+            version = "" if text is None else hashlib.sha256(text.encode()).hexdigest()
+            yield Entry(self.prefix + name.encode(), name, f"shelf:{name}", version, len(text or ""), problem)
+
+    def covers(self, key: bytes) -> bool:
+        return key.startswith(self.prefix)
+
+    def read(self, entries: Sequence[Entry]) -> Iterator[Reading]:
+        for entry in entries:
+            self.read_names.append(entry.name)
+            text = self.files[entry.name]
+            if text is None:
+                assert entry.problem is not None
+                yield Reading(entry, entry.problem)
+            elif text == "scan":
+                yield Reading(entry, Outcome(Status.NO_TEXT, "scanned", "use OCR", 1, (1,)))
+            else:
+                yield Reading(entry, Outcome(Status.INDEXED), document(entry.name, text))
+
+
+def document(name: str, text: str) -> Document:
+    pages = text.split("\f")
+    offsets = [0]
+    for page in pages[:-1]:
+        offsets.append(offsets[-1] + len(page) + 1)
+    marks = tuple(Mark(offset, f"p. {n}", n) for n, offset in enumerate(offsets, 1))
+    return Document(name, f"shelf:{name}", name.rpartition(".")[0], text, marks)
+
+
+def contents(collection: Collection) -> set[tuple[str, str]]:
+    """(document, passage text) of everything that can be searched."""
+    view = collection.index()
+    found = view.dense(np.ones(DIMENSION, dtype=np.float32), 10_000)
+    return {(hit.passage.document, hit.passage.text) for hit in found}
+
+
+@pytest.fixture
+def embedder() -> WordEmbedder:
+    return WordEmbedder()
+
+
+@pytest.fixture
+def collection(tmp_path: Path) -> Iterator[Collection]:
+    made = Collection(tmp_path / "indexes", "default")
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def practice() -> Path:
+    """The practice data, which is not part of the project."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("RAG_PRACTICE_DATA", beside))
+    if not folder.is_dir():
+        pytest.skip(f"practice data not found at {folder}; set RAG_PRACTICE_DATA")
+    return folder

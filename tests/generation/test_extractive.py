@@ -1,0 +1,104 @@
+"""Answers without a language model, by an embedder that can be worked out by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from rag.generation.check import check, normal
+from rag.generation.extractive import PASSAGES, SENTENCES, ExtractiveWriter
+from rag.generation.terms import terms
+from rag.types import Fingerprint, Hit, Passage
+
+
+class WordEmbedder:
+    """A text is the set of its content words, hashed to 512 axes: the cosine is the overlap of words."""
+
+    fingerprint = Fingerprint("words", "1", 512, "sum", True, "", "", 512, "none")
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        return [len(text.split()) for text in texts]
+
+    def embed_passages(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        vectors = np.zeros((len(texts), 512), dtype=np.float32)
+        for row, text in zip(vectors, texts, strict=True):
+            for word in terms(text).all:
+                row[sum(ord(c) * 31**i for i, c in enumerate(word)) % 512] = 1
+        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+
+    embed_questions = embed_passages
+
+
+def hit(text: str, document: str = "handbook.pdf", heading: str = "") -> Hit:
+    return Hit(Passage(document, f"file:///{document}", "Handbook", heading, "p. 1", 1, 0, len(text), text), 1.0)
+
+
+HITS = [
+    hit("Lunch is served at noon. The canteen closes at two."),
+    hit("Notice periods\nThe notice period for managers is three\nmonths. Leave is 28 days."),
+    hit("Prices in euros\nModel Price Weight\nAlpha 20 1,577\nBeta 30 2,100", "prices.pdf"),
+]
+
+
+def answer(question: str, hits: Sequence[Hit]) -> str:
+    return "".join(ExtractiveWriter(WordEmbedder()).write(question, hits))
+
+
+def test_quotes_the_sentence_that_answers() -> None:
+    assert answer("What is the notice period for managers?", HITS) == (
+        "The notice period for managers is three months. [2]"
+    )
+
+
+def test_quotes_a_table_row_behind_its_head() -> None:
+    assert answer("What is the price of model Alpha?", HITS).splitlines()[0] == (
+        "Prices in euros Model Price Weight … Alpha 20 1,577 [3]"
+    )
+
+
+@pytest.mark.parametrize("question", ["Who founded Microsoft?", "zzz", "?", "What is the capital of Peru?"])
+def test_abstains_when_nothing_answers(question: str) -> None:
+    assert answer(question, HITS) == ""
+
+
+def test_abstains_over_passages_without_a_sentence() -> None:
+    assert answer("What is the notice period?", [hit(""), hit("Notice period")]) == ""
+
+
+def test_never_quotes_the_same_sentence_twice() -> None:
+    twice = [
+        hit("The notice period for managers is three months."),
+        hit("The notice period for managers is three months."),
+    ]
+    assert answer("What is the notice period for managers?", twice).count("three months") == 1
+
+
+def test_fit_takes_the_leading_hits() -> None:
+    many = [hit(f"Sentence {n}.") for n in range(PASSAGES + 5)]
+    assert ExtractiveWriter(WordEmbedder()).fit("?", many) == many[:PASSAGES]
+
+
+def test_scores_are_probabilities_best_first() -> None:
+    scored = ExtractiveWriter(WordEmbedder()).score("What is the notice period for managers?", HITS)
+    values = [p for _, p in scored]
+    assert values == sorted(values, reverse=True)
+    assert all(0 < p < 1 for p in values)
+    assert len(scored) == 6  # two sentences, two sentences, two rows
+
+
+@given(st.lists(st.text(alphabet="ab. A1\n|[]", max_size=80), max_size=4), st.text(alphabet="abA1 ?", max_size=30))
+def test_every_quotation_stands_in_the_passage_that_it_cites(texts: list[str], question: str) -> None:
+    hits = [hit(text) for text in texts]
+    text = "".join(ExtractiveWriter(WordEmbedder(), threshold=0).write(question, hits))
+    lines = text.splitlines()
+    assert len(lines) <= SENTENCES
+    for line in lines:
+        quote, _, number = line.removesuffix("]").rpartition(" [")
+        evidence = normal(hits[int(number) - 1].passage.text)
+        assert all(piece in evidence for piece in quote.split(" … "))
+    assert all(citation.supported for citation in check(text, [h.passage for h in hits]).citations)

@@ -1,0 +1,272 @@
+"""A collection through the seam that users have: sync a source, search, verify."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import Shelf, WordEmbedder, contents
+
+from rag.errors import DamagedError, FingerprintError, LockedError, UsageError
+from rag.index.collection import Collection
+from rag.index.lock import writing
+
+FILES = {
+    f"{name}.txt": f"{name} costs {i} euros.\fSecond page of {name}." for i, name in enumerate(["ant", "bee", "cow"])
+}
+
+
+def synced(collection: Collection, files: dict[str, str | None], embedder: WordEmbedder, **how: bool):
+    return collection.sync(Shelf(files), embedder, **how)
+
+
+def one_bit_flipped(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :] if content else b"x"
+
+
+def test_finds_the_page_by_meaning_and_by_word(collection: Collection, embedder: WordEmbedder) -> None:
+    report = synced(collection, FILES, embedder)
+    assert (report.added, report.passages, report.embedded) == (3, 6, 6)
+    view = collection.index()
+    for hits in (
+        view.dense(embedder.embed_questions(["bee costs 1 euros"])[0], 2),
+        view.keyword("what do bees cost", 2),
+    ):
+        assert (hits[0].passage.document, hits[0].passage.page) == ("bee.txt", 1)
+        assert hits[0].passage.text == "bee costs 1 euros."
+        assert hits[0].score >= hits[1].score
+
+
+def test_second_sync_changes_nothing(collection: Collection, embedder: WordEmbedder) -> None:
+    synced(collection, FILES, embedder)
+    generation = collection.info()["generation"]
+    source = Shelf(dict(FILES))
+    report = collection.sync(source, embedder)
+    assert (report.unchanged, report.embedded, source.read_names) == (3, 0, [])
+    assert collection.info()["generation"] == generation
+    assert len(embedder.texts) == 6
+
+
+def test_add_change_rename_remove(collection: Collection, embedder: WordEmbedder) -> None:
+    files = dict(FILES) | {f"f{i}.txt": f"filler {i}" for i in range(8)}
+    synced(collection, files, embedder)
+    before = len(embedder.texts)
+    files["bee.txt"] = "bees are free now"
+    files["ox.txt"] = files.pop("cow.txt")
+    files["dog.txt"] = "a new dog"
+    del files["ant.txt"]
+    report = synced(collection, files, embedder)
+    assert (report.added, report.changed, report.renamed, report.removed) == (1, 1, 1, 1)
+    assert len(embedder.texts) == before + 2  # the changed one and the new one; the renamed one is only followed
+    fresh = Collection(collection.home.parent, "fresh")
+    fresh.sync(Shelf(files), WordEmbedder())
+    assert contents(collection) == contents(fresh)
+    assert not collection.verify()
+
+
+def test_identical_bytes_are_stored_once_under_all_paths(collection: Collection, embedder: WordEmbedder) -> None:
+    files = {"a/x.txt": "the same words", "b/y.txt": "the same words"}
+    report = synced(collection, files, embedder)
+    assert (report.added, report.passages, report.embedded) == (2, 1, 1)
+    assert {card.name for card in collection.index().cards()} == {"a/x.txt", "b/y.txt"}
+    assert collection.index("b").keyword("same words", 5)[0].passage.document == "b/y.txt"
+    synced(collection, {"b/y.txt": "the same words"}, embedder, prune=True)
+    assert collection.index().keyword("same words", 5)[0].passage.document == "b/y.txt"
+
+
+def test_identical_passages_are_embedded_once(collection: Collection, embedder: WordEmbedder) -> None:
+    report = synced(collection, {"a.txt": "one text\fone text\fone text"}, embedder)
+    assert (report.passages, report.embedded) == (3, 1)
+    assert {hit.passage.page for hit in collection.index().keyword("one text", 9)} == {1, 2, 3}
+
+
+@pytest.mark.parametrize("left", [{}, {"ant.txt": FILES["ant.txt"]}])
+def test_mass_disappearance_removes_nothing_without_prune(
+    collection: Collection, embedder: WordEmbedder, left: dict[str, str | None]
+) -> None:
+    synced(collection, FILES, embedder)
+    whole = contents(collection)
+    report = synced(collection, left, embedder)
+    assert (report.removed, report.withheld, report.exit_code) == (0, 3 - len(left), 3)
+    assert contents(collection) == whole
+    assert synced(collection, left, embedder, prune=True).removed == 3 - len(left)
+    assert {name for name, _ in contents(collection)} == set(left)
+
+
+def test_a_file_that_cannot_be_opened_now_is_not_forgotten(collection: Collection, embedder: WordEmbedder) -> None:
+    synced(collection, FILES, embedder)
+    report = synced(collection, {**FILES, "bee.txt": None}, embedder)
+    status = {file.document: file.outcome for file in report.files}["bee.txt"]
+    assert (status.status, report.changed, report.removed) == ("unreadable", 0, 0)
+    assert "still answers" in status.reason
+    assert any(name == "bee.txt" for name, _ in contents(collection))
+    again = synced(collection, FILES, embedder)
+    assert {file.outcome.status for file in again.files} == {"indexed"}
+    assert again.embedded == 0
+
+
+def test_a_better_reader_gets_another_try(collection: Collection, embedder: WordEmbedder) -> None:
+    files = {"a.pdf": "scan", "b.txt": "text"}
+    assert collection.sync(Shelf(files, reader="1"), embedder).exit_code == 3
+    same = Shelf(files, reader="1")
+    collection.sync(same, embedder)
+    assert same.read_names == []
+    better = Shelf(files, reader="2 with OCR")
+    collection.sync(better, embedder)
+    assert better.read_names == ["a.pdf"]
+
+
+def test_dry_run_says_what_a_sync_would_do_and_does_nothing(collection: Collection, embedder: WordEmbedder) -> None:
+    actions, report = collection.plan(Shelf(dict(FILES)))
+    assert report.added == 3
+    assert {action["action"] for action in actions} == {"add"}
+    assert not collection.home.exists()
+    synced(collection, FILES, embedder)
+    files = {**FILES, "bee.txt": "changed", "ox.txt": FILES["cow.txt"]}
+    del files["cow.txt"]
+    actions, report = collection.plan(Shelf(files))
+    assert sorted((a["action"], a["document"]) for a in actions) == [
+        ("change", "bee.txt"),
+        ("rename", "cow.txt → ox.txt"),
+    ]
+    real = synced(collection, files, embedder)
+    assert (real.changed, real.renamed) == (report.changed, report.renamed) == (1, 1)
+
+
+def test_another_embedder_is_refused_even_at_the_same_dimension(collection: Collection, embedder: WordEmbedder) -> None:
+    synced(collection, FILES, embedder)
+    other = WordEmbedder(model="other words")
+    with pytest.raises(FingerprintError, match="Nothing was changed"):
+        synced(collection, {**FILES, "new.txt": "new"}, other)
+    with pytest.raises(FingerprintError):
+        collection.check_fingerprint(other.fingerprint)
+    assert other.texts == []
+
+
+def test_one_writer_at_a_time_and_readers_go_on(collection: Collection, embedder: WordEmbedder) -> None:
+    synced(collection, FILES, embedder)
+    holder = (
+        "import sys; from pathlib import Path; from rag.index.lock import writing\n"
+        "with writing(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", holder, str(collection.home / "writer.lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(LockedError, match=f"pid {other.pid}"):
+            synced(collection, FILES, embedder)
+        assert len(contents(collection)) == 6
+        other.kill()
+    with writing(collection.home / "writer.lock"):
+        pass  # a lock dies with its process
+
+
+def test_unknown_collection_names_those_there_are(
+    collection: Collection, embedder: WordEmbedder, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="none yet"):
+        collection.index()
+    synced(collection, FILES, embedder)
+    with pytest.raises(UsageError, match="There are: default"):
+        Collection(tmp_path / "indexes", "other").index()
+    for name in ("", "..", "a/b", ".hidden", "a" * 65):
+        with pytest.raises(UsageError):
+            Collection(tmp_path, name)
+
+
+def test_a_damaged_index_is_detected_searched_around_and_repaired(
+    collection: Collection, embedder: WordEmbedder
+) -> None:
+    synced(collection, FILES, embedder)
+    whole = contents(collection)
+    files = [path for path in collection.home.glob("generation-*/**/*") if path.is_file()]
+    assert len(files) > 3
+    for path in files:
+        good = path.read_bytes()
+        path.chmod(0o600)
+        path.write_bytes(one_bit_flipped(good))
+        hurt = Collection(collection.home.parent, "default")
+        assert contents(hurt) == whole
+        assert hurt.index().keyword("bee", 1)[0].passage.document == "bee.txt"
+        assert "damaged" in hurt.notes[0]
+        assert any(path.name in problem for problem in hurt.verify())
+        hurt.close()
+        path.write_bytes(good)
+    files[0].unlink()
+    assert collection.verify()
+    assert any("rebuilt" in line for line in collection.repair())
+    assert not collection.verify()
+    assert not collection.repair()
+
+
+def test_a_damaged_ledger_is_said_so_and_left_alone(collection: Collection, embedder: WordEmbedder) -> None:
+    synced(collection, FILES, embedder)
+    collection.close()
+    ledger = collection.home / "ledger.sqlite"
+    for damage in (b"not a database at all" * 100, b""):
+        ledger.write_bytes(damage)
+        for use in (collection.index, collection.repair, lambda: synced(collection, FILES, embedder)):
+            with pytest.raises(DamagedError, match=r"documents are untouched|Nothing was changed"):
+                use()
+        assert ledger.read_bytes() == damage
+
+
+def test_what_was_committed_is_searched_before_it_is_published(
+    collection: Collection, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced(collection, {"ant.txt": "ant hill"}, embedder)
+    monkeypatch.setattr("rag.index.generation.publish", lambda *_: False)  # as if killed just before
+    synced(collection, {"ant.txt": "ant hill", "bee.txt": "bee hive"}, embedder)
+    killed = Collection(collection.home.parent, "default")
+    assert contents(killed) == {("ant.txt", "ant hill"), ("bee.txt", "bee hive")}
+    assert killed.index().keyword("hive", 1)[0].passage.document == "bee.txt"
+
+
+def test_a_long_lived_reader_sees_what_others_commit(collection: Collection, embedder: WordEmbedder) -> None:
+    synced(collection, {"ant.txt": "ant hill"}, embedder)
+    reader = Collection(collection.home.parent, "default")
+    assert len(contents(reader)) == 1
+    synced(collection, {"ant.txt": "ant hill", "bee.txt": "bee hive"}, embedder)
+    assert len(contents(reader)) == 2
+
+
+def test_removed_documents_leave_no_row_and_no_hit(collection: Collection, embedder: WordEmbedder) -> None:
+    files = {f"{i}.txt": f"number {i}" for i in range(30)}
+    synced(collection, files, embedder)
+    kept = {name: text for name, text in files.items() if int(name[:-4]) >= 5}
+    synced(collection, kept, embedder)
+    assert collection.info()["passages"] == 25
+    view = collection.index()
+    assert {hit.passage.document for hit in view.keyword("number", 100)} == set(kept)
+    assert len(view.dense(embedder.embed_questions(["number 3"])[0], 25)) == 25
+    assert not collection.verify()
+
+
+def test_filter_by_name_folder_and_glob(collection: Collection, embedder: WordEmbedder) -> None:
+    synced(collection, {"2023/a.pdf": "alpha a", "2024/b.pdf": "alpha b", "2024/c.txt": "alpha c"}, embedder)
+
+    def found(pattern: str) -> set[str]:
+        view = collection.index(pattern)
+        dense = {hit.passage.document for hit in view.dense(embedder.embed_questions(["alpha"])[0], 9)}
+        assert dense == {hit.passage.document for hit in view.keyword("alpha", 9)}
+        return dense
+
+    assert found("2024") == found("2024/") == {"2024/b.pdf", "2024/c.txt"}
+    assert found("*.pdf") == {"2023/a.pdf", "2024/b.pdf"}
+    assert found("b.pdf") == {"2024/b.pdf"}
+    assert found("nothing*") == set()
+
+
+def test_files_are_private_to_their_owner(collection: Collection, embedder: WordEmbedder) -> None:
+    synced(collection, FILES, embedder)
+    for path in [collection.home, *collection.home.rglob("*")]:
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_remove_deletes_the_collection(collection: Collection, embedder: WordEmbedder) -> None:
+    synced(collection, FILES, embedder)
+    collection.remove()
+    assert list(collection.home.parent.iterdir()) == []
