@@ -58,7 +58,7 @@ _DEFAULTS: dict[str, object] = {
 
 
 def _converted(name: str, value: object, kind: type) -> object:
-    if kind is Path:
+    if issubclass(kind, Path):
         return Path(str(value)).expanduser()
     if kind is not int:
         return str(value)

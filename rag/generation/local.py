@@ -110,21 +110,19 @@ def _folder(model: Model) -> Path:
     """Where the model's files are: its folder, the local hub cache, or, at first use, fetched from the hub."""
     if (folder := Path(model.source)).is_dir():
         return folder
-    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
+    wanted: dict[str, Any] = {"repo_id": model.source, "revision": model.revision, "allow_patterns": FILES}
     try:
-        found = snapshot_download(model.source, revision=model.revision, allow_patterns=FILES, local_files_only=True)
-        return Path(found)
+        return Path(snapshot_download(**wanted, local_files_only=True))
     except LocalEntryNotFoundError:
-        pass
-    offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+        pass  # not here yet
     try:
-        if offline:
+        if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
             raise ConnectionError("HF_HUB_OFFLINE is set")
-        info = HfApi().model_info(model.source, revision=model.revision, timeout=HUB_TIMEOUT)
-        return Path(snapshot_download(model.source, revision=info.sha, allow_patterns=FILES))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        return Path(snapshot_download(**wanted, etag_timeout=HUB_TIMEOUT))
+    except (HfHubHTTPError, OSError) as error:
         raise ModelError(
             f"Model {model.name} is not on this machine and could not be fetched from huggingface.co/{model.source} "
             f"({error.__class__.__name__}). Fetch it where there is a connection and give its folder with --model, "

@@ -106,7 +106,9 @@ def _modules(folder: Path) -> list[Mapping[str, Any]]:
     for module in modules:
         kind = str(module.get("type", "")) if isinstance(module, dict) else ""
         if not kind.startswith("sentence_transformers."):
-            raise ModelError(f"{path} asks for {kind or module!r}, code of the model's author, which is never run here.")
+            raise ModelError(
+                f"{path} asks for {kind or module!r}, code of the model's author, which is never run here."
+            )
     return modules
 
 

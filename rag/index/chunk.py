@@ -25,6 +25,7 @@ HEADS_TOKENS = 40  # of a table's caption and column heads, repeated above each 
 LABEL_TOKENS = 32  # of a section's title
 HEAD_LINES = 4  # how many lines above a table's rows can be its caption and column heads
 ENOUGH = 0.3  # of the window: a passage this full takes in no further paragraph
+STUMP = 0.15  # of the window: less than this is not left alone, even before a heading or a long paragraph
 
 _SENTENCE_END = re.compile(r"(?<=[.!?。！？])[\"'”’)\]]*\s+(?=[\"'“‘(\[]?[^\Wa-z_])|(?<=[。！？])")
 _ABBREVIATION = re.compile(
@@ -41,13 +42,15 @@ class _Unit:
     start: int
     end: int
     block: int  # paragraph or table it belongs to: passages prefer to end where this changes
+    topic: int  # the heading it stands under
     heads: tuple[int, int] | None = None  # where the caption and column heads of its table stand
 
 
 def chunk(document: Document, tokens: Tokens, max_tokens: int) -> list[Passage]:
     """Passages of at most `max_tokens` tokens, heading and special tokens included, in reading order."""
     text = document.text
-    sections = [(mark, list(_units(text, start, end))) for mark, start, end in _sections(document)]
+    breaks = [heading.offset for heading in document.headings]
+    sections = [(mark, list(_units(text, start, end, breaks))) for mark, start, end in _sections(document)]
     counts = iter(tokens.count([text[u.start : u.end] for _, units in sections for u in units]))
     headings = _Headings(document, tokens)
     passages = []
@@ -88,22 +91,23 @@ def _sections(document: Document) -> Iterator[tuple[Mark, int, int]]:
             yield mark, mark.offset, end
 
 
-def _units(text: str, start: int, end: int) -> Iterator[_Unit]:
+def _units(text: str, start: int, end: int, breaks: Sequence[int]) -> Iterator[_Unit]:
     block = 0
-    for lines in _paragraphs(text, start, end):
+    for lines in _paragraphs(text, start, end, breaks):
         for is_table, run in _runs(text, lines):
             block += 1
+            topic = bisect_right(breaks, run[0][0])
             if is_table:
                 heads = _heads(text, run)
                 for first, last in run:
-                    yield _Unit(first, last, block, heads if first > heads[1] else None)
+                    yield _Unit(first, last, block, topic, heads if first > heads[1] else None)
             else:
                 for first, last in _sentences(text, run[0][0], run[-1][1]):
-                    yield _Unit(first, last, block)
+                    yield _Unit(first, last, block, topic)
 
 
-def _paragraphs(text: str, start: int, end: int) -> Iterator[list[tuple[int, int]]]:
-    """Stretches between blank lines, as lists of non-empty lines (start, end)."""
+def _paragraphs(text: str, start: int, end: int, breaks: Sequence[int]) -> Iterator[list[tuple[int, int]]]:
+    """Stretches between blank lines and headings, as lists of non-empty lines (start, end)."""
     position = start
     for gap in [m.span() for m in _PARAGRAPH_GAP.finditer(text, start, end)] + [(end, end)]:
         lines = []
@@ -112,8 +116,8 @@ def _paragraphs(text: str, start: int, end: int) -> Iterator[list[tuple[int, int
             if line.strip():
                 left = position + match.start() + len(line) - len(line.lstrip())
                 lines.append((left, left + len(line.strip())))
-        if lines:
-            yield lines
+        for _, under in groupby(lines, key=lambda line: bisect_right(breaks, line[0])):
+            yield list(under)
         position = gap[1]
 
 
@@ -216,7 +220,9 @@ def _split_long(sized: Sequence[tuple[_Unit, int]], text: str, tokens: Tokens, r
             for i in range(0, len(m.group()), step)
         ]
         counts = tokens.count([text[a:b] for a, b in words])
-        result += [(_Unit(a, b, unit.block, unit.heads), n) for (a, b), n in zip(words, counts, strict=True)]
+        result += [
+            (_Unit(a, b, unit.block, unit.topic, unit.heads), n) for (a, b), n in zip(words, counts, strict=True)
+        ]
     return result
 
 
@@ -227,7 +233,8 @@ def _pack(sized: Sequence[tuple[_Unit, int]], room: int) -> Iterator[list[_Unit]
     for _, members in groupby(sized, key=lambda item: item[0].block):
         block = list(members)
         used, size = _size(group), _size(block)
-        if group and (used >= ENOUGH * room or (used + size > room and used > room * 0.25)):
+        turns = bool(group) and group[-1][0].topic != block[0][0].topic
+        if used >= ENOUGH * room or (used > STUMP * room and (turns or used + size > room)):
             yield [unit for unit, _ in group]
             group = []
         group += block

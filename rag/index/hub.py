@@ -111,7 +111,8 @@ def _cached_head(repo: str) -> str:
     head = _snapshots(repo) / "refs" / "main"
     if not head.is_file():
         raise ModelError(
-            f"{repo} is not in the local cache of the Hugging Face hub. Name the revision to download: {repo}@<revision>."
+            f"{repo} is not in the local cache of the Hugging Face hub. "
+            f"Name the revision to download: {repo}@<revision>."
         )
     return head.read_text(encoding="utf-8").strip()
 

@@ -11,6 +11,7 @@ from rag.index.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
+    from tokenizers.normalizers import Normalizer
 
 WINDOW = 8192  # texts tokenized at once: an encoding takes some 100 bytes a token until its ids are taken out
 
@@ -60,3 +61,20 @@ def _load(checkpoint: Checkpoint) -> Tokenizer:
     if checkpoint.lowercase:
         tokenizer.normalizer = _lowercased(tokenizer)
     return tokenizer
+
+
+def _lowercased(tokenizer: Tokenizer) -> Normalizer:
+    from tokenizers.normalizers import Lowercase, Sequence
+
+    return Sequence([Lowercase(), tokenizer.normalizer] if tokenizer.normalizer else [Lowercase()])
+
+
+def _converted(folder: Path) -> Tokenizer:
+    """For models that keep an older vocabulary file: transformers builds the same tokenizer from it, slowly."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer: Tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True).backend_tokenizer
+        return tokenizer
+    except Exception as error:  # transformers raises what its tokenizers raise: OSError, ValueError, KeyError, …
+        raise ModelError(f"{folder} has no tokenizer.json, and none can be made from its files ({error}).") from error

@@ -116,8 +116,10 @@ def _by_rapidocr(picture: Picture) -> str:
     import numpy as np
 
     global _turn
-    picture = _inked(picture)
     best, best_turn = _boxes(np.rot90(picture, _turn)), _turn
+    if not best:
+        picture = _inked(picture)
+        best = _boxes(np.rot90(picture, _turn))
     for turn in (0, 1, 3, 2):
         if not best or _reads_well(best):
             break

@@ -1,0 +1,38 @@
+# Every target sets up what it needs. The exact versions are in constraints.txt: torch among them, whose newest build
+# would bring several gigabytes of CUDA along.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SETUP := $(VENV)/.ready
+INDEXES ?= indexes
+QUESTION ?= How much notice must be given to end the framework agreement with Lune Valley Water?
+
+.PHONY: ask test lint bench clean
+
+ask: $(SETUP)  ## index the sample documents and answer a question over them
+	$(BIN)/rag index data/sample --collection sample --indexes $(INDEXES) || [ $$? -eq 3 ]
+	$(BIN)/rag ask "$(QUESTION)" --collection sample --indexes $(INDEXES)
+
+test: $(SETUP)  ## the whole test suite
+	$(BIN)/python -m pytest
+
+lint: $(SETUP)  ## ruff and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(SETUP)  ## measured figures; the practice data's folder is RAG_PRACTICE_DATA
+	$(BIN)/python tests/benchmarks/bench_embed.py
+	$(BIN)/python tests/benchmarks/bench_retrieval.py
+	$(BIN)/python tests/benchmarks/bench_ingest.py
+
+clean:  ## forget the environment (collections under indexes/ stay)
+	rm -rf $(VENV)
+
+$(SETUP): pyproject.toml constraints.txt
+	@echo "Setting up $(VENV) (once; a few minutes)"
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
+	[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --progress-bar on --constraint constraints.txt --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,141 @@
+"""A BERT encoder as an OpenVINO graph, built straight from its safetensors.
+
+Neither torch nor transformers is loaded: building and compiling MiniLM takes a fifth of a second, less than reading
+a converted model from a cache would need to prove it whole. The graph has no attention mask, because it is given
+rows of equal length only: measured on a Xeon with AMX, mask and padding cost a tenth of the speed.
+Devlin et al. 2019 (arXiv 1810.04805), post-layer-norm; RoBERTa differs in where its positions begin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rag.index.checkpoint import Checkpoint
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_FAMILIES = {"bert", "roberta", "xlm-roberta"}
+_ACTIVATIONS = {"gelu": "erf", "gelu_new": "tanh", "gelu_pytorch_tanh": "tanh"}
+_READABLE = {"F32", "F16"}  # numpy has no bfloat16
+
+
+def is_bert(checkpoint: Checkpoint) -> bool:
+    """Whether `graph` gives this checkpoint's own token vectors."""
+    config = checkpoint.config
+    return (
+        config.get("model_type") in _FAMILIES
+        and config.get("hidden_act", "gelu") in _ACTIVATIONS
+        and config.get("position_embedding_type", "absolute") == "absolute"
+        and not config.get("is_decoder", False)
+        and len(checkpoint.weights) == 1
+        and set(checkpoint.tensors.values()) - {"I64"} <= _READABLE
+        and all(f"{_prefix(checkpoint)}{name}" in checkpoint.tensors for name in _names(config))
+    )
+
+
+def graph(checkpoint: Checkpoint) -> Any:
+    """An openvino.Model: token ids, int32 of shape (n, length) without padding, to token vectors, float32 of shape
+    (n, length, hidden size)."""
+    from openvino import Model, PartialShape, Type
+    from openvino import opset13 as op
+
+    layers = _Layers(checkpoint)
+    ids = op.parameter(PartialShape([-1, -1]), Type.i32, name="ids")
+    state = layers.embed(ids)
+    for number in range(checkpoint.config["num_hidden_layers"]):
+        name = f"encoder.layer.{number}."
+        state = layers.norm(op.add(state, layers.attend(state, name)), f"{name}attention.output.LayerNorm")
+        state = layers.norm(op.add(state, layers.feed(state, name)), f"{name}output.LayerNorm")
+    return Model([op.result(state)], [ids], "bert")
+
+
+class _Layers:
+    """The encoder's building blocks over one checkpoint's weights, by their names in it."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        from openvino import opset13
+        from safetensors import safe_open
+
+        self._op = opset13
+        self._config = checkpoint.config
+        self._prefix = _prefix(checkpoint)
+        self._tensor: Any = safe_open(checkpoint.weights[0], framework="numpy").get_tensor
+
+    def embed(self, ids: Any) -> Any:
+        """Word plus position plus the one token type; positions are as many as the ids."""
+        op = self._op
+        config = self._config
+        first = config.get("pad_token_id", 1) + 1 if config["model_type"] != "bert" else 0
+        kinds = self._weight("embeddings.token_type_embeddings.weight")[:1]
+        positions = (self._weight("embeddings.position_embeddings.weight") + kinds)[first:]
+        length = op.gather(op.shape_of(ids, "i32"), self._ints([1]), self._ints(0))
+        taken = op.slice(op.constant(positions), self._ints([0]), length, self._ints([1]), self._ints([0]))
+        words = op.gather(op.constant(self._weight("embeddings.word_embeddings.weight")), ids, self._ints(0))
+        return self.norm(op.add(words, op.unsqueeze(taken, self._ints(0))), "embeddings.LayerNorm")
+
+    def attend(self, state: Any, name: str) -> Any:
+        op = self._op
+        heads = self._config["num_attention_heads"]
+        scale = (self._config["hidden_size"] // heads) ** -0.5
+        query = self._split(self._linear(state, f"{name}attention.self.query", scale), heads)
+        key = self._split(self._linear(state, f"{name}attention.self.key"), heads)
+        value = self._split(self._linear(state, f"{name}attention.self.value"), heads)
+        # Spelt out: OpenVINO 2026.4 runs this a tenth faster than its ScaledDotProductAttention.
+        weights = op.softmax(op.matmul(query, key, False, True), -1)
+        mixed = op.transpose(op.matmul(weights, value, False, False), self._ints([0, 2, 1, 3]))
+        joined = op.reshape(mixed, self._ints([0, 0, self._config["hidden_size"]]), True)
+        return self._linear(joined, f"{name}attention.output.dense")
+
+    def feed(self, state: Any, name: str) -> Any:
+        approximation = _ACTIVATIONS[self._config.get("hidden_act", "gelu")]
+        wide = self._op.gelu(self._linear(state, f"{name}intermediate.dense"), approximation)
+        return self._linear(wide, f"{name}output.dense")
+
+    def norm(self, state: Any, name: str) -> Any:
+        op = self._op
+        epsilon = float(self._config.get("layer_norm_eps", 1e-12))
+        normal = op.mvn(state, self._ints([-1]), True, epsilon, "INSIDE_SQRT")
+        scaled = op.multiply(normal, op.constant(self._weight(f"{name}.weight")))
+        return op.add(scaled, op.constant(self._weight(f"{name}.bias")))
+
+    def _linear(self, state: Any, name: str, scale: float = 1.0) -> Any:
+        op = self._op
+        product = op.matmul(state, op.constant(self._weight(f"{name}.weight") * scale), False, True)
+        return op.add(product, op.constant(self._weight(f"{name}.bias") * scale))
+
+    def _split(self, state: Any, heads: int) -> Any:
+        """(n, length, hidden) to (n, heads, length, hidden / heads)."""
+        size = self._config["hidden_size"] // heads
+        apart = self._op.reshape(state, self._ints([0, 0, heads, size]), True)
+        return self._op.transpose(apart, self._ints([0, 2, 1, 3]))
+
+    def _weight(self, name: str) -> NDArray[np.float32]:
+        import numpy as np
+
+        tensor: NDArray[np.float32] = self._tensor(self._prefix + name).astype(np.float32, copy=False)
+        return tensor
+
+    def _ints(self, values: int | list[int]) -> Any:
+        import numpy as np
+
+        return self._op.constant(np.array(values, np.int32))
+
+
+def _prefix(checkpoint: Checkpoint) -> str:
+    """What stands before every tensor's name: nothing, or "bert." where the file came from a training head."""
+    last = "embeddings.word_embeddings.weight"
+    return next((name.removesuffix(last) for name in checkpoint.tensors if name.endswith(last)), "")
+
+
+def _names(config: Mapping[str, Any]) -> list[str]:
+    """The names of all tensors that the graph reads."""
+    blocks = ["embeddings.LayerNorm"]
+    for number in range(config.get("num_hidden_layers", 0)):
+        inner = ("self.query", "self.key", "self.value", "output.dense", "output.LayerNorm")
+        blocks += [f"encoder.layer.{number}.attention.{part}" for part in inner]
+        blocks += [f"encoder.layer.{number}.{p}" for p in ("intermediate.dense", "output.dense", "output.LayerNorm")]
+    tables = [f"embeddings.{kind}_embeddings.weight" for kind in ("word", "position", "token_type")]
+    return tables + [f"{block}.{part}" for block in blocks for part in ("weight", "bias")]
