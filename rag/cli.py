@@ -135,7 +135,8 @@ def _search(options: argparse.Namespace) -> int:
 
     question = clean_question(options.question)
     k = _positive(options.k)
-    hits = compose.retriever(_config(options), options.filter).retrieve(question, k)
+    config = _config(options)
+    hits = compose.retriever(config, compose.embedder(config), options.filter).retrieve(question, k)
     if options.json:
         _print_json({"question": question, "hits": _hits(hits)})
     else:

@@ -19,9 +19,11 @@ from rag.types import Embedder, Retriever, Writer
 
 if TYPE_CHECKING:
     from rag.answer import Asker
-    from rag.sources.folder import Folder
+    from rag.index.embed import TextEmbedder
+    from rag.sources.folder import Folder, OnPage
 
 EXTRACTIVE = "extractive"
+LATE = "late"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ class Config:
     device: str = "auto"  # of the embedder: "auto", "cpu" or "cuda"
     model: str = EXTRACTIVE  # what writes answers: "extractive", or a chat model by name, folder or hub id
     passages: int = 8  # given to the writer
+    rerank: str = "late"  # "late": the best hits are read once more by the encoder; "none": they are not
+    ocr: str = "auto"  # "auto": pages without text are read by OCR where there is an engine; "off": never
 
     @classmethod
     def from_environment(cls, **given: object) -> Config:
@@ -54,12 +58,17 @@ _DEFAULTS: dict[str, object] = {
     "device": "auto",
     "model": EXTRACTIVE,
     "passages": 8,
+    "rerank": LATE,
+    "ocr": "auto",
 }
+_CHOICES = {"rerank": (LATE, "none"), "ocr": ("auto", "off"), "device": ("auto", "cpu", "cuda")}
 
 
 def _converted(name: str, value: object, kind: type) -> object:
     if issubclass(kind, Path):
         return Path(str(value)).expanduser()
+    if name in _CHOICES and value not in _CHOICES[name]:
+        raise UsageError(f"{name} is {value!r}; it takes {' or '.join(_CHOICES[name])}.")
     if kind is not int:
         return str(value)
     try:
@@ -75,16 +84,19 @@ def collection(config: Config) -> Collection:
     return Collection(config.indexes, config.collection)
 
 
-def embedder(config: Config) -> Embedder:
+def embedder(config: Config) -> TextEmbedder:
     from rag.index.embed import load_embedder
 
     return load_embedder(config.embedder, device=config.device, chunker=CHUNKER)
 
 
-def source(config: Config, path: Path, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> Folder:
+def source(
+    config: Config, path: Path, include: Sequence[str] = (), exclude: Sequence[str] = (), on_page: OnPage | None = None
+) -> Folder:
     """A folder or file to index. Below a folder that the collection holds already, it is a part of that folder, so
     that one file can be brought in step by itself. Raises UsageError when there is nothing at `path` and never was."""
     from rag.sources.folder import Folder
+    from rag.sources.ocr import find_engine
 
     path = Path(os.path.abspath(path.expanduser()))
     into = collection(config)
@@ -92,18 +104,20 @@ def source(config: Config, path: Path, include: Sequence[str] = (), exclude: Seq
     if not path.exists() and not roots:
         raise UsageError(f"{path}: no such file or folder. Nothing was changed; check the path.")
     root = min(roots, key=lambda root: len(root.parts), default=path if path.is_dir() else path.parent)
-    return Folder(root, scope=path, include=include, exclude=exclude, page_cache=into.cache())
+    ocr = find_engine() if config.ocr == "auto" else None
+    return Folder(root, path, include, exclude, ocr=ocr, page_cache=into.cache(), on_page=on_page)
 
 
-def retriever(config: Config, pattern: str | None = None) -> Retriever:
+def retriever(config: Config, by: TextEmbedder, pattern: str | None = None) -> Retriever:
     """Search over the configured collection, or over the documents whose name matches a glob."""
     from rag.retrieval.fuse import Hybrid
+    from rag.retrieval.rerank import LateInteraction
 
     chosen = collection(config)
     view = chosen.index(pattern)
-    by = embedder(config)
     chosen.check_fingerprint(by.fingerprint)
-    return Hybrid(view, by)
+    found = Hybrid(view, by)
+    return LateInteraction(found, by) if config.rerank == LATE else found
 
 
 def writer(config: Config, by: Embedder) -> Writer:
@@ -120,10 +134,6 @@ def writer(config: Config, by: Embedder) -> Writer:
 
 def asker(config: Config, pattern: str | None = None) -> Asker:
     from rag.answer import Asker
-    from rag.retrieval.fuse import Hybrid
 
-    chosen = collection(config)
-    view = chosen.index(pattern)
     by = embedder(config)
-    chosen.check_fingerprint(by.fingerprint)
-    return Asker(Hybrid(view, by), writer(config, by))
+    return Asker(retriever(config, by, pattern), writer(config, by))

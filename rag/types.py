@@ -126,7 +126,9 @@ class Passage:
     @property
     def headed(self) -> str:
         """What is embedded and keyword-indexed: the passage under its document's title and its heading."""
-        head = f"{self.title} > {self.heading}" if self.heading else self.title
+        head = " > ".join(part for part in (self.title, self.heading) if part)
+        if self.heading.startswith(self.title):  # a document whose first heading is its title
+            head = self.heading
         return f"{head}\n{self.text}" if head else self.text
 
 
@@ -187,6 +189,32 @@ class Answer:
     unsupported: tuple[str, ...] = ()
     dropped_markers: tuple[int, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
+
+
+# --------------------------------------------------------------------------------------------- evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Where an answer stands. `page` is 1-based; without one the `text` tells the passage, and without a text the
+    document as a whole is meant. `grade` is how relevant it is, where a question set grades that."""
+
+    document: str
+    page: int | None = None
+    text: str = ""
+    grade: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A question with the answers that are right, any of which will do, and the evidence for them. Where it is not
+    `answerable` from the documents, refusing is right."""
+
+    id: str
+    question: str
+    answers: tuple[str, ...] = ()
+    answerable: bool = True
+    evidence: tuple[Evidence, ...] = ()
 
 
 # ------------------------------------------------------------------------------------------------ reports

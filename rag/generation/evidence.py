@@ -1,4 +1,4 @@
-"""How well each sentence of the passages bears on a question: nine features that a person can check.
+"""How well each sentence of the passages bears on a question: features that a person can check.
 
 No language model: similarity of sentence embeddings, words that question and sentence share, and whether what is
 asked for (a number, a date, a name) is there and is not merely the question's own. Pure, given the similarities.
@@ -27,11 +27,14 @@ FEATURES = (
     "passage",  # the best similarity of any sentence of the same passage
     "words",  # share of the question's content words in the sentence, rare ones weighing more
     "before",  # the same with the sentence before it, which "it" and "they" refer to
-    "around",  # the same in the whole passage, its title and its heading
-    "names",  # share of the question's names and numbers in passage, title and heading
+    "around",  # the same in the whole passage (a table row stands for itself), its title and its heading
+    "names",  # share of the question's names and numbers in the same
     "there",  # 1 when the question asks for a number, date or name and the sentence has one of its own
     "missing",  # 1 when it asks for one and the sentence has none
     "rank",  # 1, 1/2, 1/3 ... by the passage's rank
+    "named",  # share of the question's names and numbers in the sentence itself, or in title and heading
+    "numbered",  # the same of its numbers
+    "other row",  # share of its names and numbers that a table row lacks; 0 for a sentence
 )
 
 
@@ -98,41 +101,57 @@ def candidates(passages: Sequence[Passage]) -> list[Candidate]:
     return found
 
 
+def shortlist(question: str, found: Sequence[Candidate], most: int) -> list[int]:
+    """The indices of the `most` candidates that share most with the question, in order; embedding costs time."""
+    wanted = terms(question).all
+    order = sorted(range(len(found)), key=lambda i: -len(wanted & terms(found[i].quote).all))
+    return sorted(order[:most])
+
+
 def features(
     question: str, found: Sequence[Candidate], passages: Sequence[Passage], similarity: Sequence[float]
 ) -> Vectors:
     """One row per candidate, columns as in FEATURES; `similarity` is the cosine of question and candidate."""
     import numpy as np
 
-    wanted = terms(question)
-    kind = asked(question)
+    wanted, kind = terms(question), asked(question)
+    named = dict.fromkeys(wanted.names | wanted.numbers, 1.0)
     own = [terms(candidate.quote) for candidate in found]
-    around = [terms(f"{p.document.replace('_', ' ')} {p.place} {p.headed}") for p in passages]
+    above = [terms(f"{p.document.replace('_', ' ')}\n{p.place}\n{p.title}\n{p.heading}").all for p in passages]
+    within = [terms(p.text).all for p in passages]
     weights = _weights(wanted.all, own)
-    best = [
-        max((s for c, s in zip(found, similarity, strict=True) if c.passage == i), default=0.0)
-        for i in range(len(passages))
-    ]
+    best = _best(found, similarity)
     rows = []
     for index, candidate in enumerate(found):
         inside = own[index].all
-        is_first = index == 0 or found[index - 1].passage != candidate.passage
-        whole = around[candidate.passage].all
+        follows = index > 0 and found[index - 1].passage == candidate.passage
+        itself = above[candidate.passage] | inside
+        whole = itself if candidate.is_row else itself | within[candidate.passage]
         there = _is_there(kind, wanted, own[index], candidate.quote, question)
-        rows.append(
-            (
-                similarity[index],
-                best[candidate.passage],
-                _share(weights, inside),
-                _share(weights, inside if is_first else inside | own[index - 1].all),
-                _share(weights, whole),
-                _share(dict.fromkeys(wanted.names | wanted.numbers, 1.0), whole, nothing=1.0),
-                float(there is True),
-                float(there is False),
-                1 / (1 + candidate.passage),
-            )
-        )
+        names = _share(named, itself, nothing=1.0)
+        row = {
+            "similarity": similarity[index],
+            "passage": best[candidate.passage],
+            "words": _share(weights, inside),
+            "before": _share(weights, inside | own[index - 1].all if follows else inside),
+            "around": _share(weights, whole),
+            "names": _share(named, whole, nothing=1.0),
+            "there": there is True,
+            "missing": there is False,
+            "rank": 1 / (1 + candidate.passage),
+            "named": names,
+            "numbered": _share(dict.fromkeys(wanted.numbers, 1.0), itself, nothing=1.0),
+            "other row": 1 - names if candidate.is_row else 0.0,
+        }
+        rows.append([row[name] for name in FEATURES])
     return np.asarray(rows, dtype=np.float32).reshape(-1, len(FEATURES))
+
+
+def _best(found: Sequence[Candidate], similarity: Sequence[float]) -> dict[int, float]:
+    best: dict[int, float] = {}
+    for candidate, cosine in zip(found, similarity, strict=True):
+        best[candidate.passage] = max(cosine, best.get(candidate.passage, cosine))
+    return best
 
 
 def _is_there(kind: Asked, wanted: Terms, own: Terms, quote: str, question: str) -> bool | None:

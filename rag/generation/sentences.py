@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
+from rag.generation.tables import FIGURE, is_loose, tables
+
 # A marker as answers carry them: [1], [1, 2], [1-3], [passage 2]. Only ASCII digits are numbers of ours.
 MARKER = re.compile(
     r"\[(?:(?:passages?|sources?)\s+)?([0-9]+(?:\s*[,;–-]\s*[0-9]+)*)\]",
@@ -25,13 +27,15 @@ _ABBREVIATION = re.compile(
     r"(?:\b(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|Nos?|Inc|Ltd|Co|Corp|vs|ca|approx|Figs?|Art|Sec|pp?|e\.g|i\.e|etc|Jr|Sr|Gen"
     r"|Lt|Col|Sgt|Rev|Hon|Mt|Ave|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|(?:[A-Z]\.)+[A-Z])|^\s*\d{1,3})\.$"
 )
-HEAD_LINES = 3  # above a table's first row, at most
-HEAD_LENGTH = 60  # characters of a heading's line, at most
+HEADING_LENGTH = 80  # characters, at most
 
 _BULLET = re.compile(r"\s*(?:[•▪◦‣·*–—-]\s|\(?(?:\d{1,2}|[a-z])[.)]\s)")
+_MARK = re.compile(r"[•▪◦‣·*–—-]\s+(?=\S)")  # of a list item, and no part of what it says
+_INNER_END = re.compile(r"[.!?]\s+[A-Z]")
 _PARAGRAPH_GAP = re.compile(r"\n[ \t]*\n")
-_FIGURE = re.compile(r"(?<![\w.])[($€£¥+-]*\d[\d,.']*%?\)?(?!\w)")
-_WORD = re.compile(r"[^\W\d_]{2,}")
+_NUMBERING = re.compile(
+    r"(?:(?:Table|Figure|Schedule|Section|Part|Annex|Note)\s+)?[A-Z]?\d{0,2}(?:\.\d+)*[.:]?\s+", re.I
+)
 
 
 class Kind(Enum):
@@ -75,77 +79,44 @@ def units(text: str) -> list[Unit]:
     return found
 
 
-def is_row(line: str) -> bool:
-    """Whether a line looks like a row of a table: cells set apart by bars or tabs, or a label with figures."""
-    if " | " in line or "\t" in line:
-        return True
-    figures = len(_FIGURE.findall(line))
-    return figures >= 2 and figures * 4 >= len(_WORD.findall(line)) and not line.endswith(".")
-
-
 def _block(text: str, start: int, end: int) -> list[Unit]:
     """The units between two blank lines: tables with what stands above them, and the prose before and after."""
-    lines = _lines(text, start, end)
-    rows = [is_row(text[a:b]) for a, b in lines]
+    spans = _lines(text, start, end)
     found: list[Unit] = []
     head: tuple[int, int] | None = None  # stays in force below a sub-heading
-    past = 0  # lines[:past] are done
-    while True in rows[past:]:
-        table = rows.index(True, past)
-        stop = rows.index(False, table) if False in rows[table:] else len(rows)
-        top = _first_head(text, lines, past, table)
-        body = _first_body(text, lines[table:stop]) + table
-        found += _prose(text, lines[past:top])
-        if top < body:
-            head = (lines[top][0], lines[body - 1][1])
-        found += [Unit(a, b, Kind.HEAD) for a, b in lines[top:body]]
-        found += [Unit(a, b, Kind.ROW, head) for a, b in lines[body:stop]]
-        past = stop
-    return found + _prose(text, lines[past:])
-
-
-def _first_head(text: str, lines: list[tuple[int, int]], floor: int, table: int) -> int:
-    """The index of the first of the short lines right above a table: its caption, its units, its column heads."""
-    first = table
-    while first > floor and table - first < HEAD_LINES:
-        a, b = lines[first - 1]
-        if b - a > HEAD_LENGTH or text[b - 1] == "." or _BULLET.match(text[a:b]):
-            break
-        first -= 1
-    continues = first > floor and text[lines[first - 1][1] - 1] not in ".!?:"
-    return min(first + 1, table) if continues and text[lines[first][0]].islower() else first
-
-
-def _first_body(text: str, lines: list[tuple[int, int]]) -> int:
-    """How many of a table's first rows are column heads: cells without a figure other than years."""
-    count = 0
-    while count < 2 and _is_column_head(text[slice(*lines[count])]) and count + 1 < len(lines):
-        count += 1
-        if " | " in text[slice(*lines[0])] or "\t" in text[slice(*lines[0])]:
-            break  # in a table of words alone, every row looks like one
-    return count
-
-
-def _is_column_head(line: str) -> bool:
-    figures = [re.sub(r"\D", "", figure) for figure in _FIGURE.findall(line)]
-    return all(len(figure) == 4 and figure[:2] in ("19", "20") for figure in figures)
+    past = 0  # spans[:past] are done
+    for table in tables([text[a:b] for a, b in spans]):
+        found += _prose(text, spans[past : table.top])
+        if table.top < table.body:
+            head = (spans[table.top][0], spans[table.body - 1][1])
+            found.append(Unit(*head, Kind.HEAD))
+        found += [Unit(spans[first][0], spans[stop - 1][1], Kind.ROW, head) for first, stop in table.rows]
+        past = table.past
+    return found + _prose(text, spans[past:])
 
 
 def _prose(text: str, lines: list[tuple[int, int]]) -> list[Unit]:
     """Wrapped lines are joined and cut into sentences; list items and headings stand alone."""
     width = max((b - a for a, b in lines), default=0)
+    listed = len(lines) > 2 and all(_may_be_item(text[a:b]) for a, b in lines)  # wrapped lines are rarely all so
     runs: list[tuple[int, int]] = []
     for index, (a, b) in enumerate(lines):
-        if runs and not _BULLET.match(text[a:b]) and not _breaks(text, lines[index - 1], (a, b), width):
-            runs[-1] = (runs[-1][0], b)
-        else:
+        starts = listed or not runs or _BULLET.match(text[a:b]) or _breaks(text, lines[index - 1], (a, b), width)
+        if starts:
             runs.append((a, b))
+        else:
+            runs[-1] = (runs[-1][0], b)
     return [unit for run in runs for unit in _sentences_or_heading(text, run)]
 
 
 def _lines(text: str, start: int, end: int) -> list[tuple[int, int]]:
     spans = [(m.start() + start, m.end() + start) for m in re.finditer(r"[^\n]+", text[start:end])]
     return [trimmed for span in spans if (trimmed := _trim(text, *span))]
+
+
+def _may_be_item(line: str) -> bool:
+    """Whether nothing shows that the line is a part of a longer sentence: a small letter first, or a loose end."""
+    return not (line[0].islower() or _INNER_END.search(line) or is_loose(line))
 
 
 def _breaks(text: str, before: tuple[int, int], line: tuple[int, int], width: int) -> bool:
@@ -157,10 +128,19 @@ def _breaks(text: str, before: tuple[int, int], line: tuple[int, int], width: in
 
 def _sentences_or_heading(text: str, run: tuple[int, int]) -> list[Unit]:
     spans = sentences(text, *run)
+    kind = Kind.HEAD if len(spans) == 1 and _is_heading(text[slice(*spans[0])]) else Kind.PROSE
     a, b = spans[0]
-    short = len(spans) == 1 and b - a < HEAD_LENGTH and text[b - 1] not in ".!?:;,。"
-    is_heading = short and not _FIGURE.search(text, a, b) and not _BULLET.match(text[a:b])
-    return [Unit(a, b, Kind.HEAD if is_heading else Kind.PROSE) for a, b in spans]
+    if mark := _MARK.match(text[a:b]):
+        spans[0] = (a + mark.end(), b)
+    return [Unit(a, b, kind) for a, b in spans]
+
+
+def _is_heading(line: str) -> bool:
+    """A short line without an end, and without a figure but the number of its chapter."""
+    if len(line) > HEADING_LENGTH or line[-1] in ".!?:;,。" or _BULLET.match(line):
+        return False
+    numbering = _NUMBERING.match(line)
+    return not FIGURE.search(line, numbering.end() if numbering else 0)
 
 
 def _trim(text: str, start: int, end: int) -> tuple[int, int] | None:

@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from rag.errors import ModelError
@@ -59,10 +60,11 @@ class Checkpoint:
     stock: bool
 
 
-def read(folder: Path, name: str) -> Checkpoint:
+def read(folder: Path, name: str, names: Mapping[str, str] = MappingProxyType({})) -> Checkpoint:
     """The checkpoint in `folder`, its weights checked for completeness and hashed (a tenth of a second for 90 MB).
 
-    Raises ModelError for anything missing, cut short or unsafe, naming the file.
+    `names` are known models' names by the SHA-256 of their weights: the same weights are the same model, whatever
+    their folder is called. Raises ModelError for anything missing, cut short or unsafe, naming the file.
     """
     if not folder.is_dir():
         raise ModelError(f"{folder} is not a folder. Give the folder of a SentenceTransformer model.")
@@ -75,13 +77,15 @@ def read(folder: Path, name: str) -> Checkpoint:
     config = _json(transformer / "config.json") if kinds[0] == "Transformer" else {}
     settings = _json(transformer / "sentence_bert_config.json", {})
     pooling = _json(stage["Pooling"] / "config.json") if "Pooling" in stage else {}
+    sha256 = _sha256(weights)
+    name = names.get(sha256, name)
     question, passage = _prompts(_json(folder / "config_sentence_transformers.json", {}), name)
     return Checkpoint(
         name=name,
         folder=folder,
         transformer=transformer,
         weights=weights,
-        sha256=_sha256(weights),
+        sha256=sha256,
         config=config,
         tensors=tensors,
         poolings=_poolings(pooling),
@@ -100,7 +104,7 @@ def _modules(folder: Path) -> list[Mapping[str, Any]]:
     path = folder / "modules.json"
     if not path.is_file():
         raise ModelError(f"{folder} has no modules.json, so it is no SentenceTransformer model, or not a whole one.")
-    modules = json_file(path)
+    modules = _json_file(path)
     if not isinstance(modules, list) or not modules:
         raise ModelError(f"{path} lists no modules. Get the model again.")
     for module in modules:
@@ -112,7 +116,7 @@ def _modules(folder: Path) -> list[Mapping[str, Any]]:
     return modules
 
 
-def json_file(path: Path) -> Any:
+def _json_file(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -124,7 +128,7 @@ def json_file(path: Path) -> Any:
 def _json(path: Path, default: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
     if default is not None and not path.is_file():
         return default
-    value = json_file(path)
+    value = _json_file(path)
     if not isinstance(value, dict):
         raise ModelError(f"{path} is not a JSON object. Get the model again.")
     return value

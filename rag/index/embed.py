@@ -72,7 +72,7 @@ class TextEmbedder:
 
     def embed_tokens(self, texts: Sequence[str]) -> list[Vectors]:
         """Unit vectors of each text's tokens, float32 (tokens, hidden size), for late interaction. Prompts and
-        special tokens are left out; `token_ids` names the tokens. Needs the processor's engine."""
+        special tokens are left out; `token_ids` names the tokens."""
         with self._lock:
             return [_unit(vectors, self._checkpoint.name) for vectors in self._encoder.encode_tokens(texts)]
 
@@ -114,21 +114,19 @@ class TextEmbedder:
         device = _resolved(self._device)
         if device == "cpu" and checkpoint.stock and not checkpoint.further and is_bert(checkpoint):
             return OpenVinoEncoder(checkpoint, self._tokenizer)
-        return TorchEncoder(checkpoint, device)
+        return TorchEncoder(checkpoint, self._tokenizer, device)
 
 
 def _unit(vectors: Vectors, model: str) -> Vectors:
     import numpy as np
 
-    vectors = np.ascontiguousarray(vectors, np.float32)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    if not (np.isfinite(lengths) & (lengths > 0)).all():
+    if not np.isfinite(lengths).all():
         raise ModelError(
-            f"The model {model} gave vectors that are not numbers or have no length; nothing of them was kept. "
+            f"The model {model} gave vectors that are not numbers, and nothing of them was kept. "
             "Get the model again, or use another one."
         )
-    vectors /= lengths
-    return vectors
+    return np.divide(vectors, np.where(lengths > 0, lengths, 1), dtype=np.float32)
 
 
 def _resolved(device: str) -> str:

@@ -4,13 +4,14 @@ cannot express. Both give the vectors that sentence-transformers gives, not yet 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rag.errors import ModelError
 from rag.index.bert import graph
 from rag.index.checkpoint import Checkpoint
-from rag.index.tokens import TextTokenizer
+from rag.index.tokens import TextTokenizer, valid
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,7 +44,10 @@ class OpenVinoEncoder:
         core = openvino.Core()
         precision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
         settings = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "THROUGHPUT"}
-        self._compiled = core.compile_model(graph(checkpoint), "CPU", settings)
+        compiled = core.compile_model(graph(checkpoint), "CPU", settings)
+        # One more than run at a time, so that the next batch lies ready while a finished one is read.
+        parallel = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS") + 1
+        self._requests = [compiled.create_infer_request() for _ in range(parallel)]
         self._tokenizer = tokenizer
         self._pools = [pools()[mode] for mode in checkpoint.poolings]
         self.dimension = checkpoint.config["hidden_size"] * len(self._pools)
@@ -73,33 +77,53 @@ class OpenVinoEncoder:
     def _run(self, texts: Sequence[str], take: Callable[[Sequence[int], NDArray[np.float32]], None]) -> None:
         """Calls `take` with the places of some texts and their token vectors (n, length, hidden size), until all
         texts are done. The array is OpenVINO's own and overwritten afterwards."""
-        import numpy as np
-        from openvino import AsyncInferQueue
+        running: deque[tuple[Any, list[int]]] = deque()
+        idle = list(self._requests)
 
-        queue = AsyncInferQueue(self._compiled)
-        queue.set_callback(lambda request, places: take(places, request.get_output_tensor(0).data))
+        def finish() -> None:
+            request, places = running.popleft()
+            request.wait()
+            take(places, request.get_output_tensor(0).data)
+            idle.append(request)
+
+        # No callbacks: what Python drops in one of OpenVINO's threads can be that thread's own pool, and abort.
         try:
-            for start in range(0, len(texts), WINDOW):
-                rows = self._tokenizer.rows(texts[start : start + WINDOW])
-                for batch in _batches([len(row) for row in rows]):
-                    ids = np.array([rows[place] for place in batch], np.int32)
-                    queue.start_async([ids], [start + place for place in batch])
+            for places, ids in self._inputs(texts):
+                if not idle:
+                    finish()
+                request = idle.pop()
+                request.start_async([ids])
+                running.append((request, places))
+            while running:
+                finish()
         finally:
-            queue.wait_all()  # the arrays must outlive the requests, after Ctrl-C too
+            for request, _ in running:  # after Ctrl-C; the next call must find all of them idle
+                request.wait()
+
+    def _inputs(self, texts: Sequence[str]) -> Iterator[tuple[list[int], NDArray[np.int32]]]:
+        """Batches of equally long rows of token ids, with the places of their texts."""
+        import numpy as np
+
+        for start in range(0, len(texts), WINDOW):
+            rows = self._tokenizer.rows(texts[start : start + WINDOW])
+            for batch in _batches([len(row) for row in rows]):
+                yield [start + place for place in batch], np.array([rows[place] for place in batch], np.int32)
 
 
 class TorchEncoder:
     """sentence-transformers itself: on a GPU in half precision, on a processor in float32."""
 
-    def __init__(self, checkpoint: Checkpoint, device: str) -> None:
+    def __init__(self, checkpoint: Checkpoint, tokenizer: TextTokenizer, device: str) -> None:
         import torch
         from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()  # a bar of its own for a second's work, amid ours
 
         dtype = torch.float32
         if device.startswith("cuda"):
             dtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
         loading: dict[str, Any] = {"use_safetensors": True, "dtype": dtype, "attn_implementation": "sdpa"}
-        self._name = checkpoint.name
         try:
             self._model = SentenceTransformer(
                 str(checkpoint.folder),
@@ -110,17 +134,22 @@ class TorchEncoder:
             )
         except Exception as error:  # transformers raises whatever a model's files lead it into
             raise ModelError(f"{checkpoint.folder} cannot be loaded as a model: {error}") from error
+        self._tokenizer = tokenizer
         self._batch = max(1, GPU_BATCH_TOKENS // checkpoint.max_tokens)
         self.dimension = int(self._model.get_embedding_dimension())
 
     def encode(self, texts: Sequence[str], prompt: str) -> Vectors:
-        vectors: Vectors = self._model.encode(
-            list(texts), prompt=prompt, batch_size=self._batch, show_progress_bar=False, convert_to_numpy=True
-        )
+        vectors: Vectors = self._encode(texts, prompt=prompt, convert_to_numpy=True)
         return vectors
 
     def encode_tokens(self, texts: Sequence[str]) -> list[Vectors]:
-        raise ModelError(f"Token vectors of {self._name} need the processor's engine: set the device to cpu.")
+        states = self._encode(texts, prompt="", output_value="token_embeddings")
+        lead, tail = len(self._tokenizer.lead), len(self._tokenizer.tail)
+        return [state[lead : len(state) - tail].float().cpu().numpy() for state in states]
+
+    def _encode(self, texts: Sequence[str], **options: Any) -> Any:
+        clean = [valid(text) for text in texts]
+        return self._model.encode(clean, batch_size=self._batch, show_progress_bar=False, **options)
 
 
 def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:

@@ -10,6 +10,8 @@ import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
 
 from rag.errors import ModelError
 from rag.index.checkpoint import Checkpoint, read
@@ -55,7 +57,7 @@ def find(model: str) -> Checkpoint:
     """
     folder = Path(model).expanduser()
     if folder.is_dir() or model.startswith((".", "/", "~", "\\")):
-        return _explicit(folder)
+        return read(folder, folder.resolve().name, {release.sha256: name for name, release in RELEASES.items()})
     for name, release in RELEASES.items():
         if model in (name, release.repo):
             return _first_usable(name, release)
@@ -66,14 +68,6 @@ def find(model: str) -> Checkpoint:
         f"There is no embedding model {model!r}. Use one of {', '.join(RELEASES)}, the folder of a SentenceTransformer "
         "model, or a hub id with its revision (owner/name@revision)."
     )
-
-
-def _explicit(folder: Path) -> Checkpoint:
-    checkpoint = read(folder, folder.resolve().name)
-    for name, release in RELEASES.items():
-        if checkpoint.sha256 == release.sha256:
-            return read(folder, name)  # the same weights are the same model, whatever the folder is called
-    return checkpoint
 
 
 def _first_usable(name: str, release: Release) -> Checkpoint:
@@ -111,7 +105,7 @@ def _cached_head(repo: str) -> str:
     head = _snapshots(repo) / "refs" / "main"
     if not head.is_file():
         raise ModelError(
-            f"{repo} is not in the local cache of the Hugging Face hub. "
+            f"{repo} is neither a folder nor in the local cache of the Hugging Face hub. "
             f"Name the revision to download: {repo}@<revision>."
         )
     return head.read_text(encoding="utf-8").strip()
@@ -134,13 +128,12 @@ def _bundled(release: Release) -> Path:
 
 
 def _downloaded(release: Release) -> Path:
-    from huggingface_hub import constants, get_session, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub import constants, snapshot_download
 
     if constants.HF_HUB_OFFLINE:
         raise ModelError("HF_HUB_OFFLINE forbids a download: unset it, or give the folder of a model.")
+    _connect(constants.ENDPOINT)
     try:
-        get_session().head(constants.ENDPOINT, timeout=CONNECT_SECONDS)
         return Path(
             snapshot_download(
                 release.repo,
@@ -149,10 +142,30 @@ def _downloaded(release: Release) -> Path:
                 ignore_patterns=["onnx/*", "openvino/*"],
             )
         )
-    except HfHubHTTPError as error:
-        raise ModelError(f"{constants.ENDPOINT} refuses {release.repo}@{release.revision[:12]}: {error}.") from error
-    except Exception as error:  # the client's network library has its own family of errors, and changes it
+    except Exception as error:  # the client raises its own errors, its network library's and the disk's
+        raise ModelError(f"{release.repo}@{release.revision[:12]} cannot be downloaded: {error}.") from error
+
+
+def _connect(endpoint: str) -> None:
+    """Raises ModelError unless the hub answers soon. Looking a name up knows no time limit, hence the thread."""
+    from huggingface_hub import get_session
+
+    answers: SimpleQueue[str] = SimpleQueue()
+
+    def ask() -> None:
+        try:
+            get_session().head(endpoint, timeout=CONNECT_SECONDS)
+            answers.put("")
+        except Exception as error:  # the client's network library has its own family of errors, and changes it
+            answers.put(f"{type(error).__name__}: {error}")
+
+    Thread(target=ask, daemon=True).start()
+    try:
+        problem = answers.get(timeout=CONNECT_SECONDS)
+    except Empty:
+        problem = f"no answer in {CONNECT_SECONDS:g} s"
+    if problem:
         raise ModelError(
-            f"{constants.ENDPOINT} cannot be reached ({error}): check the connection, or copy the model here and give "
-            "its folder."
-        ) from error
+            f"{endpoint} cannot be reached ({problem}): check the connection, or copy the model here and give its "
+            "folder."
+        )

@@ -37,11 +37,11 @@ class TextTokenizer:
 
     def _encode(self, texts: Sequence[str]) -> Iterator[Encoding]:
         for start in range(0, len(texts), WINDOW):
-            window = [_valid(text) for text in texts[start : start + WINDOW]]
+            window = [valid(text) for text in texts[start : start + WINDOW]]
             yield from self._tokenizer.encode_batch_fast(window, add_special_tokens=False)
 
 
-def _valid(text: str) -> str:
+def valid(text: str) -> str:
     """Lone surrogates, which file names and damaged text carry, are no text: the tokenizer refuses them."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 

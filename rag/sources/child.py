@@ -12,7 +12,7 @@ import os
 import signal
 import stat
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from typing import IO, Any
 
@@ -23,12 +23,13 @@ from rag.types import Outcome, Status
 MAX_FILE = 512 << 20  # bytes: a file is held in memory, inside the child's limit
 
 
-def main() -> None:
-    memory, parent = int(sys.argv[1]), int(sys.argv[2])
-    _restrain(memory, parent)
+def serve(work: Callable[[Mapping[str, Any]], Iterator[dict[str, Any]]]) -> None:
+    """Answers jobs until standard input ends. The last two arguments of the program are its limit of memory, in
+    bytes, and its parent's process id."""
+    _restrain(int(sys.argv[-2]), int(sys.argv[-1]))
     answers = _private_stdout()
     for line in sys.stdin:
-        for message in _work(json.loads(line)):
+        for message in work(json.loads(line)):
             answers.write(json.dumps(message) + "\n")
             answers.flush()
 
@@ -113,4 +114,4 @@ def _content(path: bytes, version: str) -> bytes:
 
 
 if __name__ == "__main__":
-    main()
+    serve(_work)

@@ -16,6 +16,7 @@ from itertools import pairwise
 # and "un-\nrelated" does not.
 _COMPOUND_STARTS = frozenset({"self", "non"})
 _COMPOUND_ENDS = frozenset({"term", "based", "related", "owned", "bearing", "backed", "adjusted", "specific", "year"})
+_CONJUNCTIONS = frozenset({"and", "or", "und", "oder", "et", "ou"})
 _PREFIXES = frozenset({"un", "in", "inter", "re", "cor", "de", "dis", "mis"})
 
 # PDFium marks a hyphen at a line's end, where it joins the lines, by U+FFFE (older versions by U+0002).
@@ -26,7 +27,8 @@ _STRAY_JOINER = re.compile(
     "(?<![\u0600-\u0dff\u1000-\u109f\u1780-\u17ff\u2600-\u27bf\ufe0f\U0001f000-\U0001faff])[\u200c\u200d]"
 )
 _MANY_BLANK_LINES = re.compile(r"\n{3,}")
-_LAST_WORD = re.compile(r"(?:[^\W\d_]+|\d+)\Z")
+_DIVIDED = re.compile(r"[^\W\d_]+-\n[^\W\d_]+")
+_LAST_WORD = re.compile(r"([^\W\d_]-)?([^\W\d_]+|\d+)\Z")
 _FIRST_WORD = re.compile(r"\w+")
 MAX_WORD = 40  # letters before a hyphen that are looked at
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
@@ -109,10 +111,11 @@ def _mended(char: str) -> str:
 
 
 def vocabulary(texts: list[str]) -> frozenset[str]:
-    """The words of a document, lower case, compounds whole: what `join_hyphens` judges by."""
+    """The words of a document, lower case, compounds whole, without what line ends have divided: what `join_hyphens`
+    judges by."""
     words: set[str] = set()
     for text in texts:
-        words.update(_WORD.findall(text.lower()))
+        words.update(_WORD.findall(_DIVIDED.sub(" ", text.lower())))
     return frozenset(words)
 
 
@@ -125,12 +128,17 @@ def join_hyphens(text: str, words: frozenset[str] = frozenset()) -> str:
         left, right = _LAST_WORD.search(before[-MAX_WORD:]), _FIRST_WORD.match(after)
         if left is None or right is None:
             pieces[i] += "-\n"
-        elif not _is_one_word(left.group(), right.group(), words):
+            continue
+        goes_on = after.startswith("-", right.end()) and len(right.group()) <= len("and")  # "cash-\nand-carry"
+        if right.group().lower() in _CONJUNCTIONS and not goes_on:
+            pieces[i] += "- "  # "short- and long-term"
+        elif goes_on or not _is_one_word(left.group(2), right.group(), bool(left.group(1)), words):
             pieces[i] += "-"
     return "".join(pieces)
 
 
-def _is_one_word(left: str, right: str, words: frozenset[str]) -> bool:
+def _is_one_word(left: str, right: str, in_compound: bool, words: frozenset[str]) -> bool:
+    """`in_compound`: `left` ends a compound ("percentage-of")."""
     if left.isdigit() or not right.isalpha():
         return False
     whole, compound = (left + right).lower(), f"{left}-{right}".lower()
@@ -138,6 +146,6 @@ def _is_one_word(left: str, right: str, words: frozenset[str]) -> bool:
         return whole in words
     if right[0].isupper():
         return left.isupper() and right.isupper() and len(left) > 2
-    if left.lower() in _COMPOUND_STARTS or (right in _COMPOUND_ENDS and left.lower() not in _PREFIXES):
+    if in_compound or len(left) == 1 or (left.lower() in words and right in words):
         return False
-    return len(left) > 1
+    return left.lower() not in _COMPOUND_STARTS and (right not in _COMPOUND_ENDS or left.lower() in _PREFIXES)

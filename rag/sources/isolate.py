@@ -9,15 +9,16 @@ import contextlib
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
-from typing import IO, Any, TypeVar
+from typing import IO, Any, Generic, TypeVar
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -26,6 +27,7 @@ PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
 JOBS_PER_CHILD = 200  # then a fresh process: what leaks in a native library stays bounded
 TICK = 1.0  # seconds between looks at the clock
 CHUNK = 1 << 18
+READER = ("-m", "rag.sources.child")  # what the interpreter is told to run
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +60,18 @@ class DiedError(ChildError):
 
 
 class Child:
-    """One process that runs `rag.sources.child`, started when first needed and again after it died.
+    """One process of this interpreter running `program`, started when first needed and again after it died.
 
     Owned by one thread, which also starts the process: the kernel ends a child with the thread that started it.
     Only `interrupt` may be called by others.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, program: Sequence[str] = READER) -> None:
         self.limits = limits
+        self._program = program
         self._process: subprocess.Popen[bytes] | None = None
         self._jobs = 0
+        self._interrupted = False
 
     def ask(self, job: Mapping[str, Any], seconds: float | None = None) -> Iterator[dict[str, Any]]:
         """The child's messages about `job` as they come, up to and including the one of kind "end".
@@ -93,7 +97,8 @@ class Child:
                 self.close()
 
     def interrupt(self) -> None:
-        """Make a running `ask` raise DiedError soon. Any thread may call this."""
+        """Make a running `ask`, and every later one, raise DiedError soon. Any thread may call this."""
+        self._interrupted = True
         process = self._process
         if process is not None:
             process.kill()
@@ -111,8 +116,11 @@ class Child:
         if self._process is not None and (self._jobs >= JOBS_PER_CHILD or self._process.poll() is not None):
             self.close()
         if self._process is None:
-            self._process = _start(self.limits.memory)
+            self._process = _start(self._program, self.limits.memory)
             self._jobs = 0
+        if self._interrupted:  # also if it was while the process started
+            self.close()
+            raise DiedError(-signal.SIGKILL)
         self._jobs += 1
         return self._process
 
@@ -126,7 +134,7 @@ class Child:
         waited, received = 0.0, 0
         while True:
             before = time.monotonic()
-            ready = poll.poll(TICK * 1000)
+            ready = poll.poll(max(min(TICK, seconds - waited), 0.0) * 1000)
             waited += min(time.monotonic() - before, 2 * TICK)
             if ready:
                 data = os.read(descriptor, CHUNK)
@@ -144,11 +152,11 @@ class Child:
                 raise TimedOutError(f"no end after {seconds:g} s")
 
 
-def _start(memory: int) -> subprocess.Popen[bytes]:
+def _start(program: Sequence[str], memory: int) -> subprocess.Popen[bytes]:
     # -P: `rag index .` must not import a json.py that lies in the folder it reads.
     paths = [PACKAGE_ROOT, *filter(None, [os.environ.get("PYTHONPATH")])]
     return subprocess.Popen(  # noqa: S603 - our own program
-        [sys.executable, "-P", "-m", "rag.sources.child", str(memory), str(os.getpid())],
+        [sys.executable, "-P", *program, str(memory), str(os.getpid())],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -170,53 +178,61 @@ def _end(process: subprocess.Popen[bytes]) -> int:
         return process.wait()
 
 
-def run(jobs: Iterable[J], task: Callable[[Child, J], R], workers: int, limits: Limits) -> Generator[R]:
+def run(
+    jobs: Iterable[J],
+    task: Callable[[Child, J], R],
+    workers: int,
+    limits: Limits,
+    program: Sequence[str] = READER,
+) -> Generator[R]:
     """`task(child, job)` for every job, in `workers` threads with a child each; results as they finish.
 
     Takes a new job only when fewer than 2 * `workers` results wait to be fetched, so a slow consumer bounds the
     memory. Closing the iterator kills the children. An exception of `task` or `jobs` is raised here.
     """
-    queue: SimpleQueue[R | BaseException | None] = SimpleQueue()  # None: a thread has ended
-    room = threading.Semaphore(2 * workers)
-    lock = threading.Lock()
-    stopped = threading.Event()
-    source = iter(jobs)
-    children = [Child(limits) for _ in range(workers)]
-
-    def serve(child: Child) -> None:
-        try:
-            while room.acquire() and not stopped.is_set():
-                with lock:
-                    job = next(source, _NOTHING)
-                if isinstance(job, _Nothing):
-                    break
-                queue.put(task(child, job))
-        except BaseException as error:  # crosses to the consumer's thread, which raises it
-            queue.put(error)
-        finally:
-            child.close()
-            queue.put(None)
-
-    threads = [threading.Thread(target=serve, args=(child,), daemon=True) for child in children]
+    work = _Work(iter(jobs), task, threading.Semaphore(2 * workers))
+    children = [Child(limits, program) for _ in range(workers)]
+    threads = [threading.Thread(target=work.serve, args=(child,), daemon=True) for child in children]
     for thread in threads:
         thread.start()
     try:
         for _ in threads:
-            while (result := queue.get()) is not None:
-                room.release()
+            while (result := work.results.get()) is not None:
+                work.room.release()
                 if isinstance(result, BaseException):
                     raise result
                 yield result
     finally:
-        stopped.set()
-        for thread, child in zip(threads, children, strict=True):
-            room.release()
+        work.stopped.set()
+        work.room.release(len(threads))
+        for child in children:
             child.interrupt()
+        for thread in threads:
             thread.join()
 
 
-class _Nothing:
-    pass
+class _Work(Generic[J, R]):
+    """What the threads of a run share. A None among the results says that a thread has ended."""
 
+    def __init__(self, jobs: Iterator[J], task: Callable[[Child, J], R], room: threading.Semaphore) -> None:
+        self.room = room
+        self.results: SimpleQueue[R | BaseException | None] = SimpleQueue()
+        self.stopped = threading.Event()
+        self._jobs = jobs
+        self._task = task
+        self._lock = threading.Lock()
 
-_NOTHING = _Nothing()
+    def serve(self, child: Child) -> None:
+        try:
+            while self.room.acquire() and not self.stopped.is_set():
+                with self._lock:
+                    try:
+                        job = next(self._jobs)
+                    except StopIteration:
+                        return
+                self.results.put(self._task(child, job))
+        except BaseException as error:  # crosses to the consumer's thread, which raises it
+            self.results.put(error)
+        finally:
+            child.close()
+            self.results.put(None)

@@ -88,9 +88,11 @@ def _page(document: pdfium.PdfDocument, number: int, fallback: Fallback) -> Part
     doubtful = not raw.strip() or is_garbled(raw)
     cut = any(len(line) >= MAX_STRING for line in raw.split("\r\n"))
     if cut or (doubtful and drawn is not State.PICTURE):
-        other = fallback.text(number) or ""
-        if doubtful or len(other) > len(raw):
-            raw, doubtful = other, not other.strip() or is_garbled(other)
+        other = fallback.text(number)
+        if other is None and fallback.is_open and not raw.strip():
+            return Part("", label, number, State.FAILED)  # there is something, but neither can unpack it
+        if other and other.strip() and not is_garbled(other) and (doubtful or len(other) > len(raw)):
+            raw, doubtful = other, False
     if doubtful and raw.strip():
         return Part("", label, number, State.GARBLED)
     return _part(raw, label, number, drawn)
@@ -188,6 +190,10 @@ class Fallback:
             raise _damaged(self._data, error) from None
         self._reader = reader
         return count
+
+    @property
+    def is_open(self) -> bool:
+        return self._reader is not None
 
     def title(self) -> str:
         try:

@@ -2,18 +2,19 @@
 
 Only a page's outermost lines are looked at, inwards, and only lines that its neighbours have as well at the same
 edge. Numbers count as equal when they count along with the pages, so "2023 FORM 10-K 37" is found and a table's
-"Total 37" is not. A line at the top that table rows follow is the table's column heads, and stays.
+"Total 37" is not. A line at the top that table rows follow is the table's column heads, and stays; a line that only
+some of the pages have (a chapter's name, the heads of a long table) stays on the first of them.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 
 DEPTH = 5  # lines looked at from each edge; where all of them repeat it is the page that repeats, and it stays
-REACH = 4  # pages to either side that count as neighbours
+REACH = 4  # pages to either side that count as neighbours; at the ends, as many in all
 REPEATS = 4  # a running line stands on this many of the neighbours and the page itself
 MAX_LENGTH = 200
 MAX_DIGITS = 5  # of a page number
@@ -27,6 +28,7 @@ _ROW = re.compile(r"(?:(?:^|\s)(?:[$€£(–—-]*\d[\d.,]*[%)]*|[—–-])){2,
 _ROMAN_VALUES = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100}
 
 _Key = tuple[str, int | None]  # a line with one number out, and that number less its page's; or a line as it is
+_Seen = Mapping[_Key, set[int]]  # the pages (from 0) on which a key stands at the edge
 
 
 def drop_running(pages: Sequence[str]) -> list[str]:
@@ -51,7 +53,7 @@ def _peel(pages: list[list[str]], from_top: bool) -> list[int]:
     depths = []
     for number, lines in enumerate(edges):
         depth = 0
-        while depth < len(lines) and _runs(lines[depth], keys[number][depth], seen, number):
+        while depth < len(lines) and _runs(lines[depth], keys[number][depth], seen, number, len(pages)):
             depth += 1
         heads_follow = from_top and depth < len(lines) and _ROW.search(lines[depth])
         if depth == len(lines) or heads_follow:
@@ -60,13 +62,17 @@ def _peel(pages: list[list[str]], from_top: bool) -> list[int]:
     return depths
 
 
-def _runs(line: str, keys: list[_Key], seen: dict[_Key, set[int]], number: int) -> bool:
-    neighbours = range(number - REACH, number + REACH + 1)
-    return (
-        not line.strip()
-        or _is_page_number(line, number)
-        or any(sum(n in seen[key] for n in neighbours) >= REPEATS for key in keys)
-    )
+def _runs(line: str, keys: list[_Key], seen: _Seen, number: int, pages: int) -> bool:
+    if not line.strip() or _is_page_number(line, number):
+        return True
+    start = max(0, min(number - REACH, pages - 2 * REACH - 1))
+    neighbours = range(start, start + 2 * REACH + 1)
+    for key in keys:
+        on = seen[key]
+        is_first_of_few = key[1] is None and 2 * len(on) < pages and not any(n in on for n in range(number))
+        if sum(n in on for n in neighbours) >= REPEATS and not is_first_of_few:
+            return True
+    return False
 
 
 def _is_page_number(line: str, number: int) -> bool:

@@ -14,7 +14,7 @@ _MEANINGLESS = re.compile(
     r"untitled|unbenannt|sans titre|no ?title|title|document\d*|presentation\d*|powerpoint presentation|"
     r"slide ?\d+|(book|workbook|sheet|mappe|report|output|file|scan|print|page)[ _-]?\d*|new document|none|null|"
     r"microsoft (word|excel|powerpoint) - .*|.*\.(docx?|xlsx?|pptx?|pdf|html?|tex|dvi|indd|qxd|rtf|odt|txt|md|csv|eml)|"
-    r"[\W\d_]*|(https?|file|about):.*|[0-9a-f-]{16,}|.*[/\\].*[/\\].*",
+    r"[\W\d_]*|(https?|file|about):.*|[0-9a-f-]{16,}|\S*[/\\]\S*[/\\]\S*",
     re.I,
 )
 _WORD = re.compile(r"\w+")

@@ -3,10 +3,10 @@
     python tests/benchmarks/fit_extractive.py [--data ../shared/data] [--out fit_extractive.json]
 
 Halves are articles, not questions, so that no paragraph is on both sides. Hits are paragraphs of the whole corpus,
-dense and BM25 scores fused. Weights: a softmax over the sentences of each answerable question, likelihood of those
-sentences of its gold paragraph that contain an answer. Scale and bias: logistic regression of "the answer is there"
-on the best sentence's score, where it is not there in three ways: SQuAD's own unanswerable questions, answerable
-ones with their gold paragraph withheld, and with their whole article withheld.
+dense and BM25 scores fused. RANKING: a softmax over the sentences of each answerable question, likelihood of those
+sentences of its gold paragraph that contain an answer. DECISION: logistic regression of "the answer is there" on the
+best sentence, where it is not there in three ways: SQuAD's own unanswerable questions, answerable ones with their
+gold paragraph withheld, and with their whole article withheld.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ from rag.generation.evidence import FEATURES, candidates, features
 from rag.types import Passage
 
 HITS = 8
+RANKED = ("similarity", "passage", "words", "before", "around", "names", "there", "missing", "rank")
+DECIDED = ("named", "numbered")
 REFUSED = (0.05, 0.1, 0.15, 0.2, 0.3)  # shares of answerable questions to report a threshold for
 
 
@@ -56,12 +58,13 @@ def main() -> None:
     articles = sorted({case.article for case in cases})
     fitted = [case for case in cases if articles.index(case.article) % 2 == 0]
     held_out = [case for case in cases if articles.index(case.article) % 2 == 1]
-    weights, bias = fit(fitted)
+    model = fit(fitted)
     report = {
-        "weights": dict(zip(FEATURES, weights.round(2).tolist(), strict=True)),
-        "bias": round(bias, 2),
-        "held out": measure(held_out, weights, bias),
-        "fitted on": measure(fitted, weights, bias),
+        "ranking": dict(zip(RANKED, model.ranking.round(2).tolist(), strict=True)),
+        "decision": dict(zip(("ranking", *DECIDED), model.decision.round(2).tolist(), strict=True)),
+        "bias": round(model.bias, 2),
+        "held out": measure(held_out, model),
+        "fitted on": measure(fitted, model),
     }
     print(json.dumps(report, indent=2))
     if arguments.out:
@@ -179,21 +182,40 @@ def encode(texts: Sequence[str]) -> np.ndarray:
 # ------------------------------------------------------------------------------------------------- fit
 
 
-def fit(cases: Sequence[Case]) -> tuple[np.ndarray, float]:
-    """Weights and bias with which sigmoid(x @ weights + bias) of a question's best sentence is the probability that
-    its answer is there."""
+@dataclass
+class Fitted:
+    ranking: np.ndarray
+    decision: np.ndarray  # on the ranking score and the columns DECIDED
+    bias: float
+
+    def scores(self, case: Case) -> np.ndarray:
+        return np.asarray(case.x[:, [FEATURES.index(name) for name in RANKED]] @ self.ranking)
+
+    def probability(self, cases: Sequence[Case]) -> np.ndarray:
+        """That the best sentence of each answers its question."""
+        odds = np.array([best(case, self.scores(case)) for case in cases]) @ self.decision + self.bias
+        return np.asarray(1 / (1 + np.exp(-odds)))
+
+
+def best(case: Case, scores: np.ndarray) -> np.ndarray:
+    first = int(np.argmax(scores))
+    return np.array([scores[first], *(case.x[first, FEATURES.index(name)] for name in DECIDED)])
+
+
+def fit(cases: Sequence[Case]) -> Fitted:
     listed = [case for case in cases if case.answerable and not case.withheld and case.gold.any()]
-    weights = listwise(listed)
+    model = Fitted(listwise(listed), np.zeros(1 + len(DECIDED)), 0.0)
     judged = [case for case in cases if case.withheld or not case.answerable or case.found]
-    best = np.array([(case.x @ weights).max() for case in judged])
     there = np.array([case.answerable and not case.withheld for case in judged], dtype=np.float64)
-    scale, bias = logistic(best, there)
-    return weights * scale, bias
+    *decision, model.bias = logistic(np.array([best(case, model.scores(case)) for case in judged]), there)
+    model.ranking = model.ranking * decision[0]  # so that a ranking score is in units of log odds
+    model.decision = np.array([1.0, *decision[1:]])
+    return model
 
 
 def listwise(cases: Sequence[Case], steps: int = 800, rate: float = 0.05, decay: float = 1e-3) -> np.ndarray:
     """Adam on the mean of -log P(a gold sentence), over standardised features; returns weights for raw ones."""
-    x = np.concatenate([case.x for case in cases])
+    x = np.concatenate([case.x[:, [FEATURES.index(name) for name in RANKED]] for case in cases])
     gold = np.concatenate([case.gold for case in cases])
     group = np.repeat(np.arange(len(cases)), [len(case.x) for case in cases])
     starts = np.flatnonzero(np.r_[True, group[1:] != group[:-1]])
@@ -212,34 +234,34 @@ def listwise(cases: Sequence[Case], steps: int = 800, rate: float = 0.05, decay:
     return np.asarray(weights / spread)
 
 
-def logistic(score: np.ndarray, there: np.ndarray) -> tuple[float, float]:
-    """Scale and bias by Newton's method (Platt scaling)."""
-    x = np.column_stack([score, np.ones_like(score)])
-    b = np.zeros(2)
+def logistic(x: np.ndarray, y: np.ndarray) -> list[float]:
+    """Weights and, last, the bias, by Newton's method."""
+    x = np.column_stack([x, np.ones(len(x))])
+    b = np.zeros(x.shape[1])
     for _ in range(50):
         p = 1 / (1 + np.exp(-(x @ b)))
-        b -= np.linalg.solve((x * (p * (1 - p))[:, None]).T @ x, x.T @ (p - there))
-    return float(b[0]), float(b[1])
+        b -= np.linalg.solve((x * (p * (1 - p))[:, None]).T @ x, x.T @ (p - y))
+    return [float(value) for value in b]
 
 
 # ---------------------------------------------------------------------------------------------- measure
 
 
-def measure(cases: Sequence[Case], weights: np.ndarray, bias: float) -> dict[str, Any]:
+def measure(cases: Sequence[Case], model: Fitted) -> dict[str, Any]:
     asked = [case for case in cases if case.answerable and not case.withheld]
     absent = {
         "unanswerable": [case for case in cases if not case.answerable],
         "paragraph withheld": [case for case in cases if case.withheld == "paragraph"],
         "article withheld": [case for case in cases if case.withheld == "article"],
     }
-    there = probability(asked, weights, bias)
-    known = probability([case for case in asked if case.found], weights, bias)
-    gone = {name: probability(group, weights, bias) for name, group in absent.items()}
+    there = model.probability(asked)
+    known = model.probability([case for case in asked if case.found])
+    gone = {name: model.probability(group) for name, group in absent.items()}
     return {
         "answerable": len(asked),
         "unanswerable": len(absent["unanswerable"]),
         "gold paragraph among the hits": mean([case.found for case in asked]),
-        "containment in the best n sentences": {n: containment(asked, weights, n) for n in (1, 2, 3)},
+        "containment in the best n sentences": {n: containment(asked, model, n) for n in (1, 2, 3)},
         "AUROC of abstention": {name: auroc(there, p) for name, p in gone.items()},
         "thresholds": [
             {
@@ -252,13 +274,8 @@ def measure(cases: Sequence[Case], weights: np.ndarray, bias: float) -> dict[str
     }
 
 
-def probability(cases: Sequence[Case], weights: np.ndarray, bias: float) -> np.ndarray:
-    odds = np.array([(case.x @ weights).max() for case in cases]) + bias
-    return np.asarray(1 / (1 + np.exp(-odds)))
-
-
-def containment(cases: Sequence[Case], weights: np.ndarray, n: int) -> float:
-    return mean([case.contains[np.argsort(-(case.x @ weights), kind="stable")[:n]].any() for case in cases])
+def containment(cases: Sequence[Case], model: Fitted, n: int) -> float:
+    return mean([case.contains[np.argsort(-model.scores(case), kind="stable")[:n]].any() for case in cases])
 
 
 def auroc(higher: np.ndarray, lower: np.ndarray) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rag.generation.evidence import FEATURES, Asked, asked, candidates, features
+from rag.generation.evidence import FEATURES, Asked, asked, candidates, features, shortlist
 from rag.types import Passage
 
 
@@ -79,3 +79,18 @@ def test_a_word_that_few_sentences_have_weighs_more() -> None:
 
 def test_no_sentences_no_rows() -> None:
     assert features("Why?", [], [], []).shape == (0, len(FEATURES))
+
+
+def test_a_table_row_stands_for_itself() -> None:
+    passages = [passage("Model Price Weight\nAlpha 20 1,577\nBeta 30 2,100", title="Prices 2026", document="x")]
+    rows = features("What does model Beta cost in 2026?", candidates(passages), passages, [0, 0])
+    alpha, beta = (dict(zip(FEATURES, row, strict=True)) for row in rows.tolist())
+    assert (alpha["names"], alpha["named"], alpha["numbered"], alpha["other row"]) == (0.5, 0.5, 1, 0.5)  # 2026 alone
+    assert (beta["names"], beta["named"], beta["numbered"], beta["other row"]) == (1, 1, 1, 0)
+
+
+def test_the_shortlist_keeps_what_shares_most_with_the_question_in_order() -> None:
+    found = candidates([passage("Lunch is at noon. Notice is three months. Managers give notice in writing.")])
+    assert shortlist("What notice do managers give?", found, 2) == [1, 2]
+    assert shortlist("What notice do managers give?", found, 1) == [2]
+    assert shortlist("What notice do managers give?", found, 9) == [0, 1, 2]

@@ -1,0 +1,63 @@
+"""A child process that does to its parent what a hostile file could make it do."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from rag.sources import child
+
+
+def hang() -> None:
+    while True:
+        signal.pause()
+
+
+def spin() -> None:
+    while True:
+        pass
+
+
+def eat() -> None:
+    hoard = []
+    while True:
+        hoard.append(bytearray(64 << 20))
+
+
+def flood() -> None:
+    while True:
+        os.write(ANSWERS, b'{"kind": "part", "text": "%s"}\n' % (b"x" * 4096))
+
+
+def chatter() -> None:
+    sys.stdout.write("a library that prints")
+    sys.stdout.flush()
+    os.write(1, b"a native library that prints\n")
+
+
+DEEDS: dict[str, Callable[[], object]] = {
+    "hang": hang,
+    "spin": spin,
+    "eat": eat,
+    "flood": flood,
+    "chatter": chatter,
+    "abort": os.abort,
+    "exit": lambda: os._exit(7),
+    "nonsense": lambda: os.write(ANSWERS, b"}{\n"),
+    "interrupt": lambda: os.kill(os.getpid(), signal.SIGINT),
+    "nothing": lambda: None,
+}
+
+
+def work(job: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    yield {"kind": "part", "pid": os.getpid()}
+    DEEDS[job["do"]]()
+    yield {"kind": "end"}
+
+
+if __name__ == "__main__":
+    ANSWERS = os.dup(1)  # before it is made private
+    child.serve(work)

@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rag.sources.isolate import Child, ChildError, DiedError, Limits, TimedOutError, TooLongError, run
+
+MISBEHAVING = (str(Path(__file__).with_name("misbehaving.py")),)
+
+
+@pytest.fixture
+def child() -> Iterator[Child]:
+    made = Child(Limits(seconds=20, memory=1 << 30, answer=1 << 20), MISBEHAVING)
+    yield made
+    made.close()
+
+
+def _pid(child: Child) -> int:
+    first, end = child.ask({"do": "nothing"})
+    assert end == {"kind": "end"}
+    return int(first["pid"])
+
+
+def _has_ended(pid: int) -> bool:
+    """Waits until a process that is no child of ours has ended."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([descriptor], [], [], 10)[0])
+    finally:
+        os.close(descriptor)
+
+
+def test_a_process_serves_many_jobs(child: Child) -> None:
+    assert _pid(child) == _pid(child)
+
+
+@pytest.mark.parametrize(
+    ("what", "error"),
+    [
+        ("hang", TimedOutError),
+        ("spin", TimedOutError),
+        ("abort", DiedError),
+        ("exit", DiedError),
+        ("flood", TooLongError),
+        ("nonsense", DiedError),
+    ],
+)
+def test_what_a_bad_child_gave_is_kept_and_it_is_replaced(child: Child, what: str, error: type[ChildError]) -> None:
+    before = _pid(child)
+    messages: list[dict[str, object]] = []
+    with pytest.raises(error):
+        messages.extend(child.ask({"do": what}, seconds=1.0))
+    assert messages[0] == {"kind": "part", "pid": before}
+    assert _has_ended(before)
+    assert _pid(child) != before
+
+
+def test_the_exit_code_is_told(child: Child) -> None:
+    with pytest.raises(DiedError) as told:
+        list(child.ask({"do": "exit"}))
+    assert told.value.code == 7
+    with pytest.raises(DiedError) as told:
+        list(child.ask({"do": "abort"}))
+    assert told.value.code == -signal.SIGABRT
+
+
+def test_memory_is_limited(child: Child) -> None:
+    with pytest.raises(DiedError):  # the script does not catch its MemoryError
+        list(child.ask({"do": "eat"}))
+    assert _pid(child)
+
+
+def test_what_libraries_print_does_not_reach_the_parent(child: Child) -> None:
+    assert [message["kind"] for message in child.ask({"do": "chatter"})] == ["part", "end"]
+
+
+def test_ctrl_c_is_left_to_the_parent(child: Child) -> None:
+    assert [message["kind"] for message in child.ask({"do": "interrupt"})] == ["part", "end"]
+
+
+def test_an_answer_that_is_not_read_to_its_end_costs_the_child_its_life(child: Child) -> None:
+    answer = child.ask({"do": "hang"})
+    pid = next(iter(answer))["pid"]
+    answer.close()  # type: ignore[attr-defined]
+    assert _has_ended(pid)
+    assert _pid(child) != pid
+
+
+def test_children_die_with_a_parent_that_is_killed() -> None:
+    program = (
+        "import sys\nfrom rag.sources.isolate import Child, Limits\n"
+        f"child = Child(Limits(seconds=60), {MISBEHAVING!r})\n"
+        "for message in child.ask({'do': 'hang'}):\n    print(message['pid'], flush=True)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        parent.kill()
+    assert _has_ended(pid)
+
+
+def test_a_folder_that_is_read_cannot_lend_its_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit('imported from the folder')")
+    monkeypatch.chdir(tmp_path)
+    child = Child(Limits(), MISBEHAVING)
+    try:
+        assert _pid(child)
+    finally:
+        child.close()
+
+
+# ---------------------------------------------------------------------------------------------------- run
+
+
+def test_every_job_is_done_once_and_errors_are_raised_here() -> None:
+    assert sorted(run(range(50), lambda child, job: job * job, 3, Limits())) == [job * job for job in range(50)]
+
+    def fail(child: Child, job: int) -> int:
+        raise LookupError(job)
+
+    with pytest.raises(LookupError):
+        list(run(range(5), fail, 2, Limits()))
+    assert list(run([], lambda child, job: job, 2, Limits())) == []
+
+
+def test_a_child_that_dies_costs_its_own_job_only() -> None:
+    def task(child: Child, job: str) -> str:
+        try:
+            return str(len(list(child.ask({"do": job}, seconds=5))))
+        except ChildError as error:
+            return type(error).__name__
+
+    jobs = ["nothing", "abort", "nothing", "exit", "nothing"]
+    assert sorted(run(jobs, task, 2, Limits(), MISBEHAVING)) == ["2", "2", "2", "DiedError", "DiedError"]
+
+
+def test_only_as_many_processes_start_as_there_are_jobs() -> None:
+    def task(child: Child, job: str) -> int:
+        return int(next(iter(list(child.ask({"do": job}))))["pid"])
+
+    pids = set(run(["nothing"], task, 4, Limits(), MISBEHAVING))
+    assert len(pids) == 1
+
+
+def test_a_slow_consumer_holds_the_workers_back() -> None:
+    workers, begun = 2, threading.Semaphore(0)
+    started: list[int] = []
+
+    def task(child: Child, job: int) -> int:
+        started.append(job)
+        begun.release()
+        return job
+
+    results = run(iter(range(1000)), task, workers, Limits())
+    ahead = []
+    for fetched, _ in enumerate(results):
+        # All the work that may be begun is begun while this consumer dawdles; a thousand jobs would be, otherwise.
+        for _ in range(3):
+            begun.acquire(timeout=0.01)
+        ahead.append(len(started) - fetched)
+        if fetched == 100:
+            break
+    results.close()
+    assert max(ahead) <= 2 * workers + 1
+
+
+def test_closing_ends_the_children_at_once() -> None:
+    def task(child: Child, job: str) -> int:
+        for _ in range(3):  # a task that tries again is no reason to wait
+            with contextlib.suppress(ChildError):
+                answer = child.ask({"do": job})
+                pids.append(int(next(iter(answer))["pid"]))
+                if job == "hang":
+                    hanging.set()
+                list(answer)
+        return 0
+
+    pids: list[int] = []
+    hanging = threading.Event()
+    results = run(["nothing", "hang"], task, 2, Limits(seconds=600), MISBEHAVING)
+    next(results)
+    assert hanging.wait(30)
+    results.close()
+    assert all(map(_has_ended, pids))
+
+
+def test_a_run_that_was_stopped_does_not_find_its_children_overdue() -> None:
+    """Ctrl-Z, ten ticks of the clock, and `fg`: the time limit stood still, so the job may still end well."""
+    program = (
+        "import sys\nfrom rag.sources import isolate\n"
+        "ticks = iter(range(0, 10_000, 10))\n"
+        "isolate.time.monotonic = lambda: next(ticks)\n"  # every wait seems to take ten seconds
+        f"child = isolate.Child(isolate.Limits(seconds=5), {MISBEHAVING!r})\n"
+        "sys.exit(len(list(child.ask({'do': 'nothing'}))))\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program], timeout=60).returncode == 2
