@@ -93,6 +93,11 @@ def _config(options: argparse.Namespace, **given: object) -> Config:
     return Config.from_environment(indexes=options.indexes, collection=options.collection, **given)
 
 
+def _warn(notes: Sequence[str]) -> None:
+    for note in notes:
+        print(f"rag: {note}", file=sys.stderr)
+
+
 def _print_json(value: object) -> None:
     print(json.dumps(value, ensure_ascii=False, indent=2))
 
@@ -108,7 +113,7 @@ def _index(options: argparse.Namespace) -> int:
     sources = [compose.source(config, path, options.include, options.exclude) for path in options.paths]
     collection = compose.collection(config)
     if options.dry_run:
-        plans = [collection.plan(source, prune=options.prune) for source in sources]
+        plans = [collection.plan(source, root=source.root, prune=options.prune) for source in sources]
         reports = [report for _, report in plans]
         actions = [action for steps, _ in plans for action in steps]
     else:
@@ -136,7 +141,9 @@ def _search(options: argparse.Namespace) -> int:
     question = clean_question(options.question)
     k = _positive(options.k)
     config = _config(options)
-    hits = compose.retriever(config, compose.embedder(config), options.filter).retrieve(question, k)
+    collection = compose.collection(config)
+    hits = compose.retriever(config, collection, compose.embedder(config), options.filter).retrieve(question, k)
+    _warn(collection.notes)
     if options.json:
         _print_json({"question": question, "hits": _hits(hits)})
     else:
@@ -151,7 +158,9 @@ def _ask(options: argparse.Namespace) -> int:
 
     config = _config(options, model=options.model, passages=options.k)
     question = clean_question(options.question)
-    asker = compose.asker(config, options.filter)
+    collection = compose.collection(config)
+    asker = compose.asker(config, collection, options.filter)
+    _warn(collection.notes)
     if options.json:
         _print_json(_answer(asker.ask(question, config.passages)))
     else:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rag.answer import Asker
     from rag.index.embed import TextEmbedder
     from rag.sources.folder import Folder, OnPage
+    from rag.sources.missing import Missing
 
 EXTRACTIVE = "extractive"
 LATE = "late"
@@ -92,30 +93,32 @@ def embedder(config: Config) -> TextEmbedder:
 
 def source(
     config: Config, path: Path, include: Sequence[str] = (), exclude: Sequence[str] = (), on_page: OnPage | None = None
-) -> Folder:
+) -> Folder | Missing:
     """A folder or file to index. Below a folder that the collection holds already, it is a part of that folder, so
     that one file can be brought in step by itself. Raises UsageError when there is nothing at `path` and never was."""
     from rag.sources.folder import Folder
+    from rag.sources.missing import Missing
     from rag.sources.ocr import find_engine
 
     path = Path(os.path.abspath(path.expanduser()))
     into = collection(config)
     roots = [root for root in into.roots() if path.is_relative_to(root)] if into.exists() else []
-    if not path.exists() and not roots:
-        raise UsageError(f"{path}: no such file or folder. Nothing was changed; check the path.")
+    if not path.exists():
+        if not roots:
+            raise UsageError(f"{path}: no such file or folder. Nothing was changed; check the path.")
+        return Missing(path)
     root = min(roots, key=lambda root: len(root.parts), default=path if path.is_dir() else path.parent)
     ocr = find_engine() if config.ocr == "auto" else None
     return Folder(root, path, include, exclude, ocr=ocr, page_cache=into.cache(), on_page=on_page)
 
 
-def retriever(config: Config, by: TextEmbedder, pattern: str | None = None) -> Retriever:
-    """Search over the configured collection, or over the documents whose name matches a glob."""
+def retriever(config: Config, among: Collection, by: TextEmbedder, pattern: str | None = None) -> Retriever:
+    """Search over a collection, or over those of its documents whose name matches a glob."""
     from rag.retrieval.fuse import Hybrid
     from rag.retrieval.rerank import LateInteraction
 
-    chosen = collection(config)
-    view = chosen.index(pattern)
-    chosen.check_fingerprint(by.fingerprint)
+    view = among.index(pattern)
+    among.check_fingerprint(by.fingerprint)
     found = Hybrid(view, by)
     return LateInteraction(found, by) if config.rerank == LATE else found
 
@@ -132,8 +135,8 @@ def writer(config: Config, by: Embedder) -> Writer:
     return PromptedWriter(LocalGenerator(find(config.model)))
 
 
-def asker(config: Config, pattern: str | None = None) -> Asker:
+def asker(config: Config, among: Collection, pattern: str | None = None) -> Asker:
     from rag.answer import Asker
 
     by = embedder(config)
-    return Asker(retriever(config, by, pattern), writer(config, by))
+    return Asker(retriever(config, among, by, pattern), writer(config, by))

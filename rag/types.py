@@ -284,6 +284,11 @@ class Source(Protocol):
         """Names what does the reading: what failed under one reader is tried again under another."""
         ...
 
+    @property
+    def skipped(self) -> Sequence[str]:
+        """After a scan: what was passed over, such as "2 symbolic links skipped"."""
+        ...
+
     def scan(self) -> Iterator[Entry]: ...
 
     def covers(self, key: bytes) -> bool:

@@ -53,6 +53,7 @@ class Shelf:
         self.files = files
         self.reader = reader
         self.prefix = prefix
+        self.skipped: list[str] = []
         self.read_names: list[str] = []
 
     def scan(self) -> Iterator[Entry]:

@@ -13,8 +13,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from math import log2
 
-from rag.types import Citation
-
 Ranks = Sequence[int | None]
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
@@ -125,20 +123,19 @@ def words(text: str) -> list[str]:
 # --------------------------------------------------------------------------------------------- citations
 
 
-def citation_precision(ranks_of_cited: Sequence[Ranks]) -> float:
-    """The share of cited passages that hold something wanted. Each cited passage is given as the ranks in a list of
-    it alone. After ALCE (Gao et al., arXiv 2305.14627), with the set's own evidence in the place of an entailment
-    model. Undefined without citations."""
-    return sum(hit_at(ranks, 1) for ranks in ranks_of_cited) / len(ranks_of_cited)
+def citation_precision(holds: Sequence[Sequence[int]]) -> float:
+    """The share of cited passages that hold something wanted; each is given as the numbers of what it holds. After
+    ALCE (Gao et al., arXiv 2305.14627), with the set's own evidence in the place of an entailment model. Undefined
+    without citations."""
+    return sum(bool(held) for held in holds) / len(holds)
 
 
-def citation_recall(ranks_of_cited: Sequence[Ranks], wanted: int) -> float:
-    """The share of what is wanted that a cited passage holds; 0 without citations. After ALCE, as above."""
-    found = {i for ranks in ranks_of_cited for i, rank in enumerate(ranks) if rank is not None}
-    return len(found) / wanted
+def citation_recall(holds: Sequence[Sequence[int]], wanted: int) -> float:
+    """The share of the things wanted that a cited passage holds; 0 without citations. After ALCE, as above."""
+    return len({item for held in holds for item in held}) / wanted
 
 
-def citation_support(citations: Sequence[Citation]) -> float:
-    """The share of citations whose sentences the cited passage bears out, as far as numbers, names and words tell
-    (`generation.check`). Needs no evidence in the set. Undefined without citations."""
-    return sum(citation.supported for citation in citations) / len(citations)
+def citation_support(supported: Sequence[bool]) -> float:
+    """The share of citations whose passage bears out the sentence that carries them, as far as numbers, names and
+    words tell (`generation.check`). Needs no evidence in the set. Undefined without citations."""
+    return sum(supported) / len(supported)

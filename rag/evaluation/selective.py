@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 
-def risk_coverage(wrong: Sequence[float], confidence: Sequence[float]) -> Floats:
+def risk_coverage(wrong: Sequence[float] | Floats, confidence: Sequence[float] | Floats) -> Floats:
     """The risk at coverage 1/n, 2/n, … 1. Questions of equal confidence are taken in no particular order: each has
     their average wrongness, so that a confidence that says nothing gives a flat line."""
     import numpy as np
@@ -30,7 +30,7 @@ def risk_coverage(wrong: Sequence[float], confidence: Sequence[float]) -> Floats
     return risk
 
 
-def aurc(wrong: Sequence[float], confidence: Sequence[float]) -> float:
+def aurc(wrong: Sequence[float] | Floats, confidence: Sequence[float] | Floats) -> float:
     """The area under the risk-coverage curve: the mean risk over all coverages (Geifman et al., arXiv 1805.08206).
     0 is best; a confidence that says nothing gives the share of wrong answers."""
     return float(risk_coverage(wrong, confidence).mean())

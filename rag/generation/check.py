@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 
 from rag.generation.sentences import MARKER, sentences
 from rag.generation.terms import Terms, stem, terms
@@ -19,7 +21,8 @@ WORDS_NEEDED = 0.5  # share of a sentence's content words that its passages must
 OMISSION = " … "  # between two pieces of one quotation
 
 _SPACE_BEFORE_MARKER = re.compile(r"[ \t]+$")
-_LONG_RANGE = 50
+_LIST_NUMBER = re.compile(r"^\s*\(?[0-9]{1,2}[.)]\s+")
+_LONG_RANGE = 50  # markers: a longer one is a mistake or mischief, and only its ends are looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +104,11 @@ def _expand(numbers: str) -> list[int]:
 
 
 def _claims(text: str) -> list[tuple[int, int]]:
-    """The sentences of an answer that say something: line by line, without list numbers and bare markers."""
+    """The sentences of an answer that say something, line by line; a bare marker says nothing."""
     spans = []
     for line in re.finditer(r"[^\n]+", text):
         spans += sentences(text, line.start(), line.end())
-    return [(a, b) for a, b in spans if re.search(r"[^\W\d_]", MARKER.sub(" ", text[a:b]))]
+    return [(a, b) for a, b in spans if re.search(r"[^\W_]", MARKER.sub(" ", text[a:b]))]
 
 
 def _is_supported(claim: str, cited: Sequence[_Evidence]) -> bool:
@@ -113,21 +116,26 @@ def _is_supported(claim: str, cited: Sequence[_Evidence]) -> bool:
         return False
     if any(_is_quotation(claim, evidence) for evidence in cited):
         return True
-    says = terms(claim)
-    known = Terms(*(frozenset().union(*sets) for sets in zip(*(_sets(e.terms) for e in cited), strict=True)))
+    claim = _LIST_NUMBER.sub("", claim)
+    says, known = terms(claim), reduce(or_, (evidence.terms for evidence in cited))
     if not says.names <= known.words or not all(_is_number_known(n, known) for n in says.numbers):
         return False
-    return len(says.words & known.words) >= WORDS_NEEDED * len(says.words)
-
-
-def _sets(found: Terms) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
-    return found.numbers, found.names, found.words
+    found = len(says.words & known.words)
+    return found >= WORDS_NEEDED * (len(says.words) + _opens_with_a_stranger(claim, says, known))
 
 
 def _is_quotation(claim: str, evidence: _Evidence) -> bool:
-    """Whether every piece of the claim stands in the passage word for word, or, a caption, in its heading."""
+    """Whether every piece of the claim stands in the passage word for word, or, a caption, in its heading. Whole
+    words and numbers only: "5 per cent" is no quotation from "15 per cent"."""
     pieces = [piece.strip(" \"“”'‘’") for piece in claim.split(OMISSION)]
-    return all(piece in evidence.text or piece in evidence.heading for piece in pieces)
+    whole = [rf"(?<!\w)(?<!\d[.,]){re.escape(piece)}(?!\w)(?![.,]\d)" for piece in pieces if piece]
+    return bool(whole) and all(re.search(p, evidence.text) or re.search(p, evidence.heading) for p in whole)
+
+
+def _opens_with_a_stranger(claim: str, says: Terms, known: Terms) -> bool:
+    """Whether the first word is in no passage. It may be a name: a capital does not tell, there it is the rule."""
+    first = re.search(r"\w+", claim)
+    return first is not None and first.group()[0].isupper() and stem(first.group()) in says.words - known.words
 
 
 def _is_number_known(number: str, known: Terms) -> bool:

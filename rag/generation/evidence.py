@@ -58,8 +58,9 @@ class Candidate:
 
 
 _NUMBER = re.compile(
-    r"\bhow (?:many|much|long|old|far|high|tall|large|big|deep|often|fast|wide)\b|\b(?:percentage|percent|price|costs?|"
-    r"number of|amount|population|rate|fee|salary|revenue|turnover|total|size|age)\b",
+    r"\bhow (?:many|much|long|old|far|high|tall|large|big|deep|often|fast|wide|soon|quickly|late|early)\b"
+    r"|\b(?:percent(?:age)?|prices?|costs?|number of|amount|population|rate|fee|salary|revenue|turnover|total|size|age"
+    r"|level|length|height|speed|temperature|margin|ratio|share|limit|penalty|deposit|discount|tax|budget)\b",
     re.IGNORECASE,
 )
 _DATE = re.compile(

@@ -32,6 +32,8 @@ class LocalGenerator:
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self._tokenizer, self._model = _load(model, folder, self._device)
         self._format = model.format or (Format.CHAT_TEMPLATE if self._tokenizer.chat_template else Format.STABLE_BELUGA)
+        added = self._tokenizer.get_added_vocab()
+        self._controls = sorted((t for t in added if len(t) > 1 and not t.isspace() and not t.isalnum()), key=len)
         ends = self._model.generation_config.eos_token_id
         self._ends = {self._tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])} - {None}
 
@@ -96,14 +98,28 @@ class LocalGenerator:
 
     def _encode(self, messages: Sequence[Message]) -> list[int]:
         """Token ids of the prompt. Control tokens come from the format alone, never from a message's text."""
+        turns = [Message(turn.role, self._harmless(turn.content)) for turn in messages]
         if self._format is Format.STABLE_BELUGA:
-            text = stable_beluga(messages)
-            return list(self._tokenizer(text, split_special_tokens=True)["input_ids"])
-        turns = [{"role": m.role, "content": m.content} for m in messages]
-        encoded = self._tokenizer.apply_chat_template(
-            turns, add_generation_prompt=True, sanitize_control_tokens=True, return_dict=True
-        )
+            return list(self._tokenizer(stable_beluga(turns), split_special_tokens=True)["input_ids"])
+        from jinja2 import TemplateError
+
+        try:
+            return self._templated(turns)
+        except TemplateError:  # as of models that know no system turn: its text opens the user's then
+            system, first, *rest = turns
+            return self._templated([Message(first.role, f"{system.content}\n\n{first.content}"), *rest])
+
+    def _templated(self, turns: Sequence[Message]) -> list[int]:
+        chat = [{"role": turn.role, "content": turn.content} for turn in turns]
+        encoded = self._tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=True)
         return list(encoded["input_ids"])
+
+    def _harmless(self, text: str) -> str:
+        """The text with a space inside whatever this tokenizer would take for one of its control tokens. (Its own
+        `sanitize_control_tokens` is not in every version that we support.)"""
+        for token in self._controls:
+            text = text.replace(token, f"{token[0]} {token[1:]}")
+        return text
 
 
 def _folder(model: Model) -> Path:

@@ -11,6 +11,8 @@ from enum import Enum
 
 from rag.generation.tables import FIGURE, is_loose, tables
 
+HEADING_LENGTH = 80  # characters, at most
+
 # A marker as answers carry them: [1], [1, 2], [1-3], [passage 2]. Only ASCII digits are numbers of ours.
 MARKER = re.compile(
     r"\[(?:(?:passages?|sources?)\s+)?([0-9]+(?:\s*[,;–-]\s*[0-9]+)*)\]",
@@ -27,8 +29,6 @@ _ABBREVIATION = re.compile(
     r"(?:\b(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|Nos?|Inc|Ltd|Co|Corp|vs|ca|approx|Figs?|Art|Sec|pp?|e\.g|i\.e|etc|Jr|Sr|Gen"
     r"|Lt|Col|Sgt|Rev|Hon|Mt|Ave|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|(?:[A-Z]\.)+[A-Z])|^\s*\d{1,3})\.$"
 )
-HEADING_LENGTH = 80  # characters, at most
-
 _BULLET = re.compile(r"\s*(?:[•▪◦‣·*–—-]\s|\(?(?:\d{1,2}|[a-z])[.)]\s)")
 _MARK = re.compile(r"[•▪◦‣·*–—-]\s+(?=\S)")  # of a list item, and no part of what it says
 _INNER_END = re.compile(r"[.!?]\s+[A-Z]")

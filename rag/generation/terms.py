@@ -40,13 +40,14 @@ _MEASURES = {
 }
 
 _GRAMMAR = """
-    a about above after again all also am an and any are as at be because been before being below between both but
-    by can could did do does doing down during each either else etc ever few for from further get gets got had has
-    have having he her here hers him his how however i if in into is it its itself just may me might more most much
-    must my no nor not of off on once only onto or other our ours out over own per please same shall she should so
-    some such tell than that the their theirs them then there these they this those through to too under until up
-    upon us very was we were what when where whether which while who whom whose why will with within without would
-    you your yours according called known many name named give given list percent
+a about above according across after again all along also am among an and another any are around as at be because
+been before behind being below besides between both but by called can could despite did do does doing down during
+each either else etc even ever every except few for from further get gets give given got had has have having he her
+here hers him his how however i if in instead into is it its itself just known list many may me might more most much
+must my name named near no nor not now of off on once only onto or other our ours out over own per percent please
+rather same several shall she should since so some still such tell than that the their theirs them then there these
+they this those though through to too toward towards under unless until up upon us very via was we were what when
+where whereas whether which while who whom whose why will with within without would yet you your yours
 """
 STOPWORDS = frozenset(_GRAMMAR.split())
 
@@ -63,6 +64,9 @@ class Terms:
     @property
     def all(self) -> frozenset[str]:
         return self.words | self.numbers
+
+    def __or__(self, other: Terms) -> Terms:
+        return Terms(self.numbers | other.numbers, self.names | other.names, self.words | other.words)
 
 
 def terms(text: str) -> Terms:

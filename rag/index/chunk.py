@@ -21,8 +21,8 @@ from rag.types import Document, Mark, Passage, Tokens
 VERSION = "1"  # raise it when the same document gives other passages: it is part of every collection's fingerprint
 
 SPECIAL_TOKENS = 2  # [CLS] and [SEP] take their places in the window as well
-HEADS_TOKENS = 40  # of a table's caption and column heads, repeated above each further piece of it
-LABEL_TOKENS = 32  # of a section's title
+HEADS_SHARE = 0.16  # of the window: a table's caption and column heads, repeated above each further piece of it
+LABEL_SHARE = 0.12  # of the window: a section's title
 HEAD_LINES = 4  # how many lines above a table's rows can be its caption and column heads
 ENOUGH = 0.3  # of the window: a passage this full takes in no further paragraph
 STUMP = 0.15  # of the window: less than this is not left alone, even before a heading or a long paragraph
@@ -32,6 +32,7 @@ _ABBREVIATION = re.compile(
     r"\b(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|No|Nos|Inc|Ltd|Co|Corp|vs|approx|Fig|Art|Sec|e\.g|i\.e|U\.S|U\.K)\.\s*$"
 )
 _NUMERIC_CELL = re.compile(r"(?<![\w.])[($€£¥-]*\d[\d,.]*\d?%?\)?(?!\w)|(?<=\s)[—–-](?=\s|$)")
+_YEARS_ONLY = re.compile(r"(?:[^\d\n]*\b(?:FY\s?)?(?:19|20)\d\d\b)+[^\d\n]*", re.IGNORECASE)  # a row of column heads
 _PARAGRAPH_GAP = re.compile(r"\n[ \t]*\n")
 
 
@@ -52,12 +53,12 @@ def chunk(document: Document, tokens: Tokens, max_tokens: int) -> list[Passage]:
     breaks = [heading.offset for heading in document.headings]
     sections = [(mark, list(_units(text, start, end, breaks))) for mark, start, end in _sections(document)]
     counts = iter(tokens.count([text[u.start : u.end] for _, units in sections for u in units]))
-    headings = _Headings(document, tokens)
+    headings = _Headings(document, tokens, max_tokens)
     passages = []
     for mark, units in sections:
         room = max_tokens - SPECIAL_TOKENS - headings.tokens(mark, units)
         sized = [(unit, next(counts)) for unit in units]
-        for group in _pack(_split_long(sized, text, tokens, room), room):
+        for group in _pack(_split_long(sized, text, tokens, room), room, headings.heads_limit):
             passages.append(_passage(document, mark, group, headings))
     return passages
 
@@ -185,7 +186,7 @@ def is_row(line: str) -> bool:
 def _heads(text: str, run: list[tuple[int, int]]) -> tuple[int, int]:
     """The span above a table's second row: captions and column heads, or the first row where there is nothing."""
     for index, (a, b) in enumerate(run):
-        if is_row(text[a:b]):
+        if is_row(text[a:b]) and not _YEARS_ONLY.fullmatch(text[a:b]):
             last = max(index - 1, 0)
             return run[0][0], run[last][1]
     return run[0]
@@ -226,7 +227,7 @@ def _split_long(sized: Sequence[tuple[_Unit, int]], text: str, tokens: Tokens, r
     return result
 
 
-def _pack(sized: Sequence[tuple[_Unit, int]], room: int) -> Iterator[list[_Unit]]:
+def _pack(sized: Sequence[tuple[_Unit, int]], room: int, heads: int) -> Iterator[list[_Unit]]:
     """Units into groups of at most `room` tokens. Short paragraphs are put together until there is enough; a
     paragraph or table longer than a passage is cut into pieces of about the same size."""
     group: list[tuple[_Unit, int]] = []
@@ -239,15 +240,13 @@ def _pack(sized: Sequence[tuple[_Unit, int]], room: int) -> Iterator[list[_Unit]
             group = []
         group += block
         if _size(group) > room:
-            yield from _evenly(group, room)
+            yield from _evenly(group, room - heads if any(unit.heads for unit, _ in group) else room)
             group = []
     if group:
         yield [unit for unit, _ in group]
 
 
 def _evenly(block: Sequence[tuple[_Unit, int]], room: int) -> Iterator[list[_Unit]]:
-    if any(unit.heads for unit, _ in block):
-        room -= HEADS_TOKENS
     left = _size(block)
     target = left / ceil(left / room)
     group: list[_Unit] = []
@@ -271,24 +270,27 @@ def _size(units: Sequence[tuple[_Unit, int]]) -> int:
 class _Headings:
     """What stands above a passage: its section, by Mark or by outline, and its table's caption and column heads."""
 
-    def __init__(self, document: Document, tokens: Tokens) -> None:
+    def __init__(self, document: Document, tokens: Tokens, max_tokens: int) -> None:
         self._document = document
         self._count = tokens.count
         self._offsets = [heading.offset for heading in document.headings]
         self._title = sum(tokens.count([document.title]))
+        self._label_limit = int(max_tokens * LABEL_SHARE)
+        self._most = max_tokens // 2
+        self.heads_limit = int(max_tokens * HEADS_SHARE)
         self._clipped: dict[tuple[str, int], tuple[str, int]] = {}
 
     def tokens(self, mark: Mark, units: Sequence[_Unit]) -> int:
         """The most that title and heading take, for any passage of a section."""
         starts = {units[0].start, *self._offsets[self._first(units[0].start) : self._first(units[-1].start)]}
-        longest = max(self._clip(self._section(start, mark), LABEL_TOKENS)[1] for start in starts)
-        return min(self._title + longest + 1, 4 * LABEL_TOKENS)
+        longest = max(self._clip(self._section(start, mark), self._label_limit)[1] for start in starts)
+        return min(self._title + longest + 1, self._most)
 
     def above(self, start: int, mark: Mark, heads: tuple[int, int] | None) -> str:
-        section, _ = self._clip(self._section(start, mark), LABEL_TOKENS)
+        section, _ = self._clip(self._section(start, mark), self._label_limit)
         if not heads:
             return section
-        table, _ = self._clip(" ".join(self._document.text[heads[0] : heads[1]].split()), HEADS_TOKENS - 2)
+        table, _ = self._clip(" ".join(self._document.text[heads[0] : heads[1]].split()), self.heads_limit - 1)
         return f"{section} > {table}" if section else table
 
     def _first(self, start: int) -> int:

@@ -60,6 +60,7 @@ class Collection:
     ) -> SyncReport:
         """Makes the collection hold what the source holds, and publishes it. `root` is remembered as a folder that
         the collection holds."""
+        self._require_something(source, root)
         self._make_home()
         with writing(self.home / LOCK), closing(self._writable(embedder.fingerprint)) as ledger:
             if root is not None:
@@ -68,8 +69,11 @@ class Collection:
             generation.publish(ledger, self.home)
         return report
 
-    def plan(self, source: Source, *, prune: bool = False) -> tuple[list[dict[str, str]], SyncReport]:
+    def plan(
+        self, source: Source, *, root: Path | None = None, prune: bool = False
+    ) -> tuple[list[dict[str, str]], SyncReport]:
         """What `sync` would do; nothing is read but hashes, and nothing is written."""
+        self._require_something(source, root)
         ledger = self._reading() if self.exists() else None
         known = {row.key: row for row in ledger.files()} if ledger else {}
         todo = plan(known, source, lambda version: bool(ledger and ledger.document_of(version)), prune)
@@ -85,6 +89,7 @@ class Collection:
             embedded=0,
             seconds=0.0,
             files=tuple(FileReport(row.name, row.outcome) for row in known.values() if source.covers(row.key)),
+            notes=tuple(source.skipped),
         )
         return todo.actions(known), report
 
@@ -190,6 +195,16 @@ class Collection:
             known = sorted(path.parent.name for path in self.home.parent.glob(f"*/{LEDGER}"))
             there = f"There are: {', '.join(known)}." if known else "There are none yet; `rag index FOLDER` makes one."
             raise UsageError(f"No collection {self.name!r} in {self.home.parent}. {there}")
+
+    def _require_something(self, source: Source, root: Path | None) -> None:
+        """An empty folder is a mistake, unless it held something before: then the sync decides."""
+        if next(source.scan(), None) is not None:
+            return
+        if not (self.exists() and any(source.covers(row.key) for row in self._reading().files())):
+            raise UsageError(
+                f"{root or 'The source'} holds no documents. Nothing was changed; name a folder that has some, and "
+                "look at --include and --exclude if you gave them."
+            )
 
     def _make_home(self) -> None:
         try:

@@ -97,7 +97,7 @@ class OpenVinoEncoder:
             while running:
                 finish()
         finally:
-            for request, _ in running:  # after Ctrl-C; the next call must find all of them idle
+            for request in self._requests:  # after Ctrl-C: the next call must find all of them idle
                 request.wait()
 
     def _inputs(self, texts: Sequence[str]) -> Iterator[tuple[list[int], NDArray[np.int32]]]:

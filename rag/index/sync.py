@@ -149,6 +149,7 @@ def sync(
         embedded=writer.embedded,
         seconds=time.monotonic() - began,
         files=tuple(FileReport(row.name, row.outcome) for row in ledger.files() if source.covers(row.key)),
+        notes=tuple(source.skipped),
     )
 
 

@@ -124,7 +124,7 @@ def judge(gathered: Gathered, ocr: str | None) -> Outcome:
 
 
 def _is_defect(part: Part) -> bool:
-    return part.state in (State.PICTURE, State.GARBLED, State.FAILED)
+    return part.state not in (State.TEXT, State.BLANK)
 
 
 def _status_of_none(parts: Sequence[Part]) -> Status:
@@ -132,7 +132,9 @@ def _status_of_none(parts: Sequence[Part]) -> Status:
     states = {part.state for part in parts}
     if State.PICTURE in states:
         return Status.NO_TEXT
-    return Status.GARBLED if State.GARBLED in states else Status.DAMAGED
+    if State.GARBLED in states:
+        return Status.GARBLED
+    return Status.LIMIT if State.COSTLY in states else Status.DAMAGED
 
 
 def _defects(parts: Sequence[Part], printed: bool, ocr: str | None) -> tuple[str, str]:
@@ -151,7 +153,7 @@ def _defects(parts: Sequence[Part], printed: bool, ocr: str | None) -> tuple[str
         else:
             reasons.append("OCR is off")
             remedies.append("Install tesseract or rapidocr (the `ocr` extra) and index again.")
-    if any(part.state is State.FAILED for part in parts):
+    if any(part.state in (State.FAILED, State.COSTLY) for part in parts):
         remedies.append("Open the file in a viewer and save it again.")
     return ". ".join(reasons), " ".join(remedies)
 
@@ -160,6 +162,7 @@ _EXPLANATIONS = {
     State.PICTURE: ("No text", "scanned image or drawing"),
     State.GARBLED: ("Unreadable text layer", "its characters are not those that are shown"),
     State.FAILED: ("Nothing", "the page is broken"),
+    State.COSTLY: ("Nothing", "it needs more time or memory than a file may use"),
 }
 
 

@@ -85,7 +85,7 @@ class Folder:
         yield from (Reading(entry, entry.problem) for entry in entries if entry.problem is not None)
         readable = [entry for entry in entries if entry.problem is None]
         pictured = []
-        for reading in run(readable, self._read, min(self._workers, len(readable)), self._limits):
+        for reading in run(readable, self._read, min(self._workers, len(readable)) or 1, self._limits):
             if isinstance(reading, Entry):
                 pictured.append(reading)
             else:

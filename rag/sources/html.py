@@ -78,7 +78,18 @@ def _whole(element: HtmlElement) -> list[Line] | None:
 
 
 def _text(element: HtmlElement) -> str:
-    return " ".join(" ".join(element.itertext()).split())
+    """On one line: words of different blocks apart, pieces of one word together."""
+    from lxml import etree
+
+    words: list[str] = []
+    for event, node in etree.iterwalk(element, events=("start", "end")):
+        if node.tag in _LINES or node.tag in _PARAGRAPHS:
+            words.append(" ")
+        if event == "start":
+            words.append(node.text or "")
+        elif node is not element:
+            words.append(node.tail or "")
+    return " ".join("".join(words).split())
 
 
 def _flushed(words: list[str]) -> Iterator[Line]:

@@ -73,18 +73,22 @@ class Child:
         self._jobs = 0
         self._interrupted = False
 
-    def ask(self, job: Mapping[str, Any], seconds: float | None = None) -> Iterator[dict[str, Any]]:
+    def ask(
+        self, job: Mapping[str, Any], seconds: float | None = None, patience: float | None = None
+    ) -> Iterator[dict[str, Any]]:
         """The child's messages about `job` as they come, up to and including the one of kind "end".
 
-        Raises ChildError when the child overran `seconds` (default: its limit), died, or would not stop sending.
-        An iterator that is not used up costs the child its life.
+        Raises ChildError when the child took more than `seconds` in all (default: its limit) or more than `patience`
+        (default: no limit) between two messages, died, or would not stop sending. An iterator that is not used up
+        costs the child its life.
         """
         process = self._ready()
         finished = False
         try:
             _pipe(process.stdin).write(json.dumps(job).encode() + b"\n")
             _pipe(process.stdin).flush()
-            for line in self._lines(process, self.limits.seconds if seconds is None else seconds):
+            seconds = self.limits.seconds if seconds is None else seconds
+            for line in self._lines(process, seconds, seconds if patience is None else patience):
                 message = json.loads(line)
                 finished = message["kind"] == "end"
                 yield message
@@ -124,18 +128,20 @@ class Child:
         self._jobs += 1
         return self._process
 
-    def _lines(self, process: subprocess.Popen[bytes], seconds: float) -> Iterator[bytes]:
+    def _lines(self, process: subprocess.Popen[bytes], seconds: float, patience: float) -> Iterator[bytes]:
         """Lines as they come. A wait counts as two ticks at most, so that a run that was stopped for a while
         (Ctrl-Z, a laptop asleep) does not find its children overdue; time spent elsewhere does not count."""
         descriptor = _pipe(process.stdout).fileno()
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
         pending: list[bytes] = []
-        waited, received = 0.0, 0
+        waited = silent = 0.0
+        received = 0
         while True:
             before = time.monotonic()
-            ready = poll.poll(max(min(TICK, seconds - waited), 0.0) * 1000)
-            waited += min(time.monotonic() - before, 2 * TICK)
+            ready = poll.poll(max(min(TICK, seconds - waited, patience - silent), 0.0) * 1000)
+            passed = min(time.monotonic() - before, 2 * TICK)
+            waited, silent = waited + passed, 0.0 if ready else silent + passed
             if ready:
                 data = os.read(descriptor, CHUNK)
                 if not data:
@@ -148,8 +154,8 @@ class Child:
                     yield from b"".join([*pending, head]).split(b"\n")
                     pending = []
                 pending.append(tail)
-            if waited >= seconds:
-                raise TimedOutError(f"no end after {seconds:g} s")
+            if waited >= seconds or silent >= patience:
+                raise TimedOutError(f"no end after {waited:.1f} s")
 
 
 def _start(program: Sequence[str], memory: int) -> subprocess.Popen[bytes]:
@@ -185,7 +191,7 @@ def run(
     limits: Limits,
     program: Sequence[str] = READER,
 ) -> Generator[R]:
-    """`task(child, job)` for every job, in `workers` threads with a child each; results as they finish.
+    """`task(child, job)` for every job, in `workers` (1 or more) threads with a child each; results as they finish.
 
     Takes a new job only when fewer than 2 * `workers` results wait to be fetched, so a slow consumer bounds the
     memory. Closing the iterator kills the children. An exception of `task` or `jobs` is raised here.

@@ -22,6 +22,7 @@ class State(StrEnum):
     PICTURE = "picture"  # something is drawn on it, but no text (or next to none) lies under the drawing
     GARBLED = "garbled"  # its text layer maps glyphs to the wrong characters
     FAILED = "failed"  # no engine could open it
+    COSTLY = "costly"  # every engine needed more time or memory for it than a file may use
 
 
 @dataclass(frozen=True, slots=True)

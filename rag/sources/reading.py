@@ -14,7 +14,8 @@ from rag.types import Entry, Outcome, Status
 
 PDFIUM, PYPDF = "pdfium", "pypdf"
 MAX_TEXT = 64 << 20  # characters of one document; what comes after is not read
-MAX_TRIES = 8  # jobs for one file, until it is given up
+MAX_TRIES = 10  # jobs for one file, until it is given up
+PATIENCE = 1 / 3  # of the time limit may pass between two pages: then it is the page's fault, and the others go on
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,22 +30,24 @@ class _Try:
 def gather(child: Child, entry: Entry, format_: str) -> Gathered:
     """All that can be had of the file within the child's limits; `Gathered.halted` says what is missing.
 
-    A page on which PDFium dies is tried with pypdf in a fresh process, and given up if that dies too. The time limit
-    holds for all tries together.
+    A page on which PDFium dies or takes too long is tried with pypdf in a fresh process, and given up if that does no
+    better. The time limit holds for all tries together.
     """
     gathered = Gathered()
     deadline = time.monotonic() + child.limits.seconds
     attempt = _Try()
     for _ in range(MAX_TRIES):
+        seconds = deadline - time.monotonic()
         try:
-            gathered.halted = _ask(child, entry, format_, attempt, deadline - time.monotonic(), gathered)
+            gathered.halted = _ask(child, entry, format_, attempt, seconds, gathered)
             following = None if gathered.halted else _rest(attempt, gathered)
         except ChildError as error:
-            gathered.halted = _limit(error, child.limits.seconds, gathered)
-            following = _around(attempt, gathered) if _has_another_way(error, format_) else None
+            gathered.halted = _limit(_why(error, child.limits.seconds), gathered)
+            following = _around(attempt, error, gathered) if format_ == formats.PDF and seconds > 0 else None
         if following is None:
-            break
+            return gathered
         attempt = following
+    gathered.halted = _limit("Stopped: too many of its pages break their reader", gathered)
     return gathered
 
 
@@ -58,7 +61,8 @@ def _ask(child: Child, entry: Entry, format_: str, attempt: _Try, seconds: float
         "last": attempt.last,
         "engine": attempt.engine,
     }
-    for message in child.ask(job, seconds):
+    patience = PATIENCE * child.limits.seconds if format_ == formats.PDF else None
+    for message in child.ask(job, seconds, patience):
         if message["kind"] == "end":
             outcome = message["outcome"]
             return outcome and Outcome(Status(outcome["status"]), str(outcome["reason"]), str(outcome["remedy"]))
@@ -70,10 +74,6 @@ def _ask(child: Child, entry: Entry, format_: str, attempt: _Try, seconds: float
     raise AssertionError("a child's answer has an end")
 
 
-def _has_another_way(error: ChildError, format_: str) -> bool:
-    return format_ == formats.PDF and not isinstance(error, TimedOutError | TooLongError)
-
-
 def _rest(attempt: _Try, gathered: Gathered) -> _Try | None:
     """What is to do after a try that ended well: after a single page by pypdf, the others by PDFium."""
     if attempt.last is None or attempt.last >= (gathered.facts.pages or 0):
@@ -81,24 +81,29 @@ def _rest(attempt: _Try, gathered: Gathered) -> _Try | None:
     return _Try(attempt.last + 1)
 
 
-def _around(attempt: _Try, gathered: Gathered) -> _Try | None:
-    """What is to do after a try in which the child died."""
+def _around(attempt: _Try, error: ChildError, gathered: Gathered) -> _Try | None:
+    """What is to do after a try in which the child died or was killed."""
     page = len(gathered.parts) + 1
-    if gathered.facts.pages is None:  # it died while it opened the file
+    if isinstance(error, TooLongError):
+        return None
+    if gathered.facts.pages is None:  # it was opening the file
         return _Try(engine=PYPDF) if attempt.engine == PDFIUM else None
-    if attempt.engine == PDFIUM:
+    if attempt.last is None:
         return _Try(page, page, PYPDF)
-    gathered.add(Part("", f"p. {page}", page, State.FAILED))
+    gathered.add(Part("", f"p. {page}", page, State.COSTLY))
+    gathered.halted = None
     return _rest(_Try(page, page), gathered)
 
 
-def _limit(error: ChildError, seconds: float, gathered: Gathered) -> Outcome:
+def _why(error: ChildError, seconds: float) -> str:
     if isinstance(error, TimedOutError):
-        reason = f"Stopped after {seconds:g} s"
-    elif isinstance(error, TooLongError):
-        reason = "Stopped: it unpacks to more than a document may hold"
-    else:
-        reason = "Stopped: it needs more memory than a file may use, or breaks its reader"
+        return f"Stopped after {seconds:g} s"
+    if isinstance(error, TooLongError):
+        return "Stopped: it unpacks to more than a document may hold"
+    return "Stopped: it needs more memory than a file may use, or breaks its reader"
+
+
+def _limit(reason: str, gathered: Gathered) -> Outcome:
     done = len(gathered.parts)
     kept = f"; {done} of {gathered.facts.pages} pages are read" if done and gathered.facts.pages else ""
     return Outcome(Status.LIMIT, f"{reason}{kept}", "It may be damaged or unsafe. Save it again, or split it.")

@@ -31,6 +31,9 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+# A few accented letters look equally well in these. Languages that they were made for have many.
+_WESTERN_LOOKALIKES = frozenset({"cp1250", "cp1254", "cp1257"})
+FEW_ACCENTS = 0.05  # of the letters
 _DECLARED = re.compile(rb"""(?:charset|encoding)\s*=\s*["']?\s*([\w.:-]+)""", re.I)
 
 
@@ -65,7 +68,17 @@ def decode(data: bytes, declared: str = "") -> str:
     guess = from_bytes(data[:SAMPLE], cp_isolation=_LIKELY).best()
     if guess is None:
         raise _not_text()
-    return _if_text(data.decode(guess.encoding, "replace"))
+    encoding = guess.encoding
+    if encoding in _WESTERN_LOOKALIKES and _accents(data[:SAMPLE]) < FEW_ACCENTS:
+        encoding = "cp1252"
+    return _if_text(data.decode(encoding, "replace"))
+
+
+def _accents(data: bytes) -> float:
+    """The share of letters that are not ASCII, in a one-byte encoding."""
+    plain = len(re.findall(rb"[A-Za-z]", data))
+    accented = len(re.findall(rb"[\xc0-\xff]", data))
+    return accented / max(plain + accented, 1)
 
 
 def _not_text() -> RefusedError:

@@ -51,7 +51,8 @@ class Walk:
             raise UsageError(f"{shown(self._scope)} is neither a file nor a folder. Nothing was read. Check the path.")
 
     def covers(self, path: bytes) -> bool:
-        """Whether `files` would have found a file of that path."""
+        """Whether the absence of that path from `files` means that it is gone, or was excluded. What `include` leaves
+        out was not looked at, and stays."""
         if path == self._scope:
             return True
         if not _is_below(path, self._scope) or any(_is_below(path, folder) for folder in self.unreadable_dirs):
@@ -59,9 +60,7 @@ class Walk:
         relative = _relative(path, self._scope).split(b"/")
         if any(name.startswith((b".", b"~$")) for name in relative):
             return False
-        name = shown(_relative(path, self._root))
-        folders = (name[:i] for i, char in enumerate(name) if char == "/")
-        return self._included(name) and not self._excluded(name) and not any(map(self._excluded, folders))
+        return self._included(shown(_relative(path, self._root)))
 
     def notes(self) -> list[str]:
         """What was passed over, such as "2 symbolic links skipped"."""

@@ -73,9 +73,10 @@ def measure(name: str, data: Path, indexes: Path) -> dict:
     config = Config(indexes=indexes, collection=name)
     source = compose.source(config, data / name / folder)
     embedder = compose.embedder(config)
-    report = compose.collection(config).sync(source, embedder, root=source.root)
+    collection = compose.collection(config)
+    report = collection.sync(source, embedder, root=source.root)
     print(f"{name}: {report.passages} passages, {report.embedded} embedded in {report.seconds:.0f} s", file=sys.stderr)
-    retriever = compose.retriever(config, embedder)
+    retriever = compose.retriever(config, collection, embedder)
     lines = (data / name / "questions.jsonl").read_text(encoding="utf-8").splitlines()
     questions = [q for q in map(json.loads, lines) if q["answerable"]]
     retriever.retrieve("warm up", 1)

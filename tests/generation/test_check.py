@@ -52,6 +52,8 @@ def test_supported(text: str) -> None:
         "Managers have a notice period of 3 weeks [2].",  # another unit
         "Revenue was $1,577 million in 2025 [2].",  # the citations are swapped
         "The notice period is three months for managers [1].",
+        "It rose by 5% in 2025 [1].",  # 3.5%
+        "Globex has led since 2019 [1].",  # a name where every word has a capital
         "Penguins swim south every winter to breed on the ice [1].",  # no figures or names, and not there either
     ],
 )
@@ -71,6 +73,16 @@ def test_a_quotation_is_always_supported() -> None:
     assert verdicts("Wir zahlen nichts. [1]", odd) == [(1, True)]
     assert verdicts("Ref. (12) sagt: ja [1]", odd) == [(1, True)]
     assert verdicts("Model Price … Wir zahlen nichts. [1]", odd) == [(1, True)]
+
+
+@pytest.mark.parametrize("text", ["5 per cent [1]", "15 per [1]", "577 [1]", "7 [1]", "cent 20 [1]"])
+def test_a_part_of_a_number_is_no_quotation(text: str) -> None:
+    assert not any(ok for _, ok in verdicts(text, passage("The fee is 15.20 per cent, and 1,577 more.")))
+
+
+def test_the_number_of_a_list_item_is_no_claim() -> None:
+    text = "1. Revenue was $1,577 million [1].\n2. Managers give 3 months of notice [2]."
+    assert check(text, [REVENUE, NOTICE]).unsupported == ()
 
 
 def test_markers_never_offered_are_dropped_and_counted() -> None:

@@ -83,12 +83,16 @@ def test_fit_takes_the_leading_hits() -> None:
     assert ExtractiveWriter(WordEmbedder()).fit("?", many) == many[:PASSAGES]
 
 
-def test_scores_are_probabilities_best_first() -> None:
+def test_scores_best_evidence_first() -> None:
     scored = ExtractiveWriter(WordEmbedder()).score("What is the notice period for managers?", HITS)
-    values = [p for _, p in scored]
-    assert values == sorted(values, reverse=True)
-    assert all(0 < p < 1 for p in values)
+    assert scored[0].candidate.quote == "The notice period for managers is three months."
+    assert [s.evidence for s in scored] == sorted((s.evidence for s in scored), reverse=True)
+    assert all(0 < s.probability < 1 for s in scored)
     assert len(scored) == 6  # two sentences, two sentences, two rows
+
+
+def test_another_row_is_not_quoted_beside_the_right_one() -> None:
+    assert answer("What is the price of model Alpha?", HITS).count("\n") == 0
 
 
 @given(st.lists(st.text(alphabet="ab. A1\n|[]", max_size=80), max_size=4), st.text(alphabet="abA1 ?", max_size=30))

@@ -237,6 +237,13 @@ def test_a_chat_template_is_used_where_there_is_one(tmp_path: Path) -> None:
     assert "".join(generator.stream(TURNS, max_new_tokens=50)) == SAID
 
 
+def test_a_template_without_a_system_turn_gets_its_text_with_the_question(tmp_path: Path) -> None:
+    strict = "{% if messages[0].role == 'system' %}{{ raise_exception('no system turn') }}{% endif %}" + CHATML
+    generator = LocalGenerator(find(str(tiny_llama(tmp_path, SAID, template=strict))), device="cpu")
+    text = generator._tokenizer.decode(ids(generator, TURNS))
+    assert text.startswith("<|im_start|>user\nBe brief.\n\nWhat does Alpha cost?<|im_end|>")
+
+
 def test_the_table_decides_the_format(tmp_path: Path) -> None:
     folder = tiny_llama(tmp_path, SAID, template=CHATML)
     generator = LocalGenerator(Model("beluga", str(folder), format=Format.STABLE_BELUGA), device="cpu")

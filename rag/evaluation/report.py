@@ -1,0 +1,267 @@
+"""A run as a page for people: key figures, tables with intervals, plots, and the questions that went worst."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from rag.evaluation.catalogue import NDCG_K, PREFIX, Metric, metric
+from rag.evaluation.matching import Level
+from rag.evaluation.metrics import recall_at, reciprocal_rank
+from rag.evaluation.page import Html, join, page, table, tag, tile
+from rag.evaluation.plots import Series, curves, densities, histogram, interval_bar
+from rag.evaluation.predictions import Found, Prediction
+from rag.evaluation.questions import BadRow
+from rag.evaluation.scores import Figure, correctness, depth_of, wrong_and_confidence
+from rag.evaluation.selective import risk_coverage
+
+RANKING_NOTE = (
+    "A hit is a question with anything wanted among the first k; recall is the share of what is wanted there. Ranks "
+    "count passages as retrieved, or the different pages or documents that they are from. MRR is the mean of 1 / rank "
+    "of the first thing wanted, nDCG the gain discounted by log2(rank + 1), over the ideal ranking's."
+)
+WORST = 20
+SHOWN = 5  # hits of a question that went wrong
+KEY_FIGURES = ("page_hit@5", "hit@5", "correct", "citation_precision", "answerable_refused", "unanswerable_answered")
+Figures = Mapping[str, Figure]
+
+
+def report_page(
+    name: str,
+    config: Mapping[str, Any],
+    predictions: Sequence[Prediction],
+    figures: Figures,
+    skipped: Sequence[BadRow] = (),
+) -> str:
+    return page(
+        f"Evaluation: {name}",
+        tag("h1", name),
+        tag("p", _summary(predictions, skipped), class_="soft"),
+        tag("div", *_tiles(figures), class_="tiles"),
+        tag("h2", "Curves"),
+        tag("div", *_plots(predictions), class_="plots"),
+        *_ranking_section(figures),
+        tag("h2", "Figures"),
+        figure_table({name: figure for name, figure in figures.items() if "found" not in metric(name).group}),
+        *_worst_sections(predictions),
+        *_trouble(predictions, skipped),
+        tag("h2", "What was measured"),
+        table(("setting", "value"), _settings(config)),
+    )
+
+
+def shown(which: Metric, value: float) -> str:
+    if which.seconds:
+        return f"{value * 1000:,.0f} ms" if value < 1 else f"{value:,.2f} s"
+    return f"{value:.3f}" if value <= 1 else f"{value:,.1f}"
+
+
+def figure_table(figures: Figures) -> Html:
+    """Every figure with its interval, under the heading of its group."""
+    rows: list[Sequence[str]] = []
+    group = ""
+    for name, figure in figures.items():
+        which = metric(name)
+        if which.group != group:
+            group = which.group
+            rows.append((group,))
+        share = not which.seconds and figure.high <= 1
+        rows.append(
+            (
+                tag("code", name),
+                shown(which, figure.value),
+                _range(which, figure),
+                interval_bar(figure.value, figure.low, figure.high) if share else "",
+                f"{figure.count:,}",
+                tag("small", which.definition, class_="soft"),
+            )
+        )
+    return table(("figure", "value", "95 % interval", "", "n", "definition"), rows, numbers=(1, 2, 4))
+
+
+def _ranking_section(figures: Figures) -> Iterator[Html]:
+    """What was found among the first k: a column for each k, a pair of rows for each level."""
+    ks = sorted({int(name.partition("@")[2]) for name in figures if "hit@" in name})
+    rows: list[Sequence[str]] = []
+    for level, prefix in PREFIX.items():
+        if f"{prefix}mrr" in figures:
+            rows.append((join([f"{level.capitalize()}s", _in_passing(figures, prefix)]),))
+            for kind in ("hit", "recall"):
+                cells = [_stacked(figures[f"{prefix}{kind}@{k}"]) for k in ks]
+                rows.append((tag("code", f"{prefix}{kind}@k"), *cells))
+    if rows:
+        yield tag("h2", "What was found among the first k")
+        yield tag("p", RANKING_NOTE, class_="soft")
+        yield table(("", *(f"k = {k}" for k in ks)), rows, numbers=range(1, len(ks) + 1))
+
+
+def _in_passing(figures: Figures, prefix: str) -> Html:
+    names = (f"{prefix}mrr", f"{prefix}ndcg@{NDCG_K}")
+    texts = [f"{name} {figures[name].value:.3f} ({_range(metric(name), figures[name])})" for name in names]
+    return tag("small", "".join(f"  ·  {text}" for text in texts), class_="soft plain")
+
+
+def _stacked(figure: Figure) -> Html:
+    return join([f"{figure.value:.3f}", tag("small", f"{figure.low:.2f} – {figure.high:.2f}", class_="soft under")])
+
+
+def _range(which: Metric, figure: Figure) -> str:
+    return f"{shown(which, figure.low)} – {shown(which, figure.high)}"
+
+
+def _summary(predictions: Sequence[Prediction], skipped: Sequence[BadRow]) -> str:
+    counts = {
+        "question": len(predictions),
+        "answerable": sum(p.example.answerable for p in predictions),
+        "failed": sum(bool(p.error) for p in predictions),
+        "judgement failed": sum(p.judged and p.verdict is None for p in predictions),
+        "row skipped": len(skipped),
+    }
+    said = [f"{count:,} {_plural(what, count)}" for what, count in counts.items() if count or what == "answerable"]
+    return f"{', '.join(said)}. Intervals are 95 % bootstrap over questions."
+
+
+def _plural(what: str, count: int) -> str:
+    noun, _, rest = what.partition(" ")
+    return what if count == 1 or noun in ("answerable", "failed") else f"{noun}s {rest}".strip()
+
+
+def _tiles(figures: Figures) -> Iterator[Html]:
+    names = [name for name in KEY_FIGURES if name in figures]
+    names += [name for name in ("mrr", "latency_p50", "latency_p95") if name in figures]
+    for name in names:
+        which, figure = metric(name), figures[name]
+        yield tile(shown(which, figure.value), name.replace("_", " "), _range(which, figure))
+
+
+# -------------------------------------------------------------------------------------------------- plots
+
+
+def _plots(predictions: Sequence[Prediction]) -> Iterator[Html]:
+    if recall := list(_recall_curves(predictions)):
+        yield curves("Recall over the number retrieved", recall, "first k", "recall", steps=True)
+    answered = [p for p in predictions if p.answer is not None and (p.example.answers or not p.example.answerable)]
+    if answered:
+        yield curves("Risk over coverage", list(_risk_curves(answered)), "share answered, surest first", "share wrong")
+    yield histogram("Time a question takes", [p.seconds for p in predictions], "seconds")
+    if scores := list(_score_series(predictions)):
+        yield densities("Score of the best passage", scores, "score")
+
+
+def _recall_curves(predictions: Sequence[Prediction]) -> Iterator[Series]:
+    ks = range(1, depth_of(predictions) + 1)
+    for level in Level:
+        ranked = [ranks for p in predictions if (ranks := p.ranks.get(level))]
+        if ranked:
+            recall = [sum(recall_at(ranks, k) for ranks in ranked) / len(ranked) for k in ks]
+            yield Series(f"{level}s", list(ks), recall)
+
+
+def _risk_curves(predictions: Sequence[Prediction]) -> Iterator[Series]:
+    wrong, sure, best = wrong_and_confidence(predictions)
+    coverage = [(i + 1) / len(wrong) for i in range(len(wrong))]
+    yield Series("by the system's confidence, refusals last", coverage, risk_coverage(wrong, sure).tolist())
+    yield Series("by the best passage's score", coverage, risk_coverage(wrong, best).tolist())
+
+
+def _score_series(predictions: Sequence[Prediction]) -> Iterator[Series]:
+    """The best passage's score, by what became of the question: apart is good."""
+    kinds: dict[str, Callable[[Prediction], bool]] = {
+        "right passage first": lambda p: p.example.answerable and p.hits[0].right,
+        "wrong passage first": lambda p: bool(p.ranks.get(Level.PASSAGE)) and not p.hits[0].right,
+        "no answer in the documents": lambda p: not p.example.answerable,
+    }
+    for name, belongs in kinds.items():
+        if scores := [p.hits[0].score for p in predictions if p.hits and belongs(p)]:
+            yield Series(name, scores)
+
+
+# -------------------------------------------------------------------------------------------------- worst
+
+
+def _worst_sections(predictions: Sequence[Prediction]) -> Iterator[Html]:
+    wanting = [p for p in predictions if p.example.answerable and goodness(p) < (1.0, 1.0)]
+    if worst := sorted(wanting, key=lambda p: (goodness(p), -(p.confidence or 0.0)))[:WORST]:
+        yield tag("h2", f"The {len(worst)} worst questions")
+        yield tag(
+            "p", "Wrong answers before right ones, lost evidence before found, sure before unsure.", class_="soft"
+        )
+        yield from (question_card(p) for p in worst)
+    wrongly = [p for p in predictions if not p.example.answerable and p.answered]
+    if worst := sorted(wrongly, key=lambda p: -(p.confidence or 0.0))[:WORST]:
+        yield tag("h2", f"The {len(worst)} surest answers to what has no answer")
+        yield from (question_card(p) for p in worst)
+
+
+def goodness(prediction: Prediction) -> tuple[float, float]:
+    """Correctness of the answer, then how high the evidence stands; 1 for what was not to be done."""
+    right = 1.0 if prediction.answer is None else correctness(prediction)
+    ranks = prediction.ranks.get(Level.PASSAGE, ())
+    return right, reciprocal_rank(ranks) if ranks else 1.0
+
+
+def question_card(prediction: Prediction) -> Html:
+    """A question that unfolds to what was expected, beside what was answered and retrieved."""
+    example = prediction.example
+    expected = [tag("p", " or ".join(example.answers) or ("—" if example.answerable else "no answer in the documents"))]
+    for evidence in example.evidence:
+        place = f"{evidence.document}{f', p. {evidence.page}' if evidence.page else ''}"
+        expected.append(quote(place, evidence.text, "right"))
+    found = got(prediction, SHOWN)
+    body = tag("div", tag("div", tag("h3", "Expected"), *expected), tag("div", tag("h3", "Got"), *found))
+    return tag("details", tag("summary", example.question, tag("small", _fate(prediction))), body)
+
+
+def got(prediction: Prediction, most: int) -> list[Html]:
+    """What was answered, and the first hits, the right ones marked."""
+    answered = [] if prediction.answer is None else [_answer(prediction)]
+    return answered + [_hit(rank, hit) for rank, hit in enumerate(prediction.hits[:most], 1)]
+
+
+def quote(head: str, text: str, kind: str) -> Html:
+    cut = text if len(text) <= 400 else f"{text[:400]}…"
+    return tag("div", tag("small", head, class_="soft"), tag("br"), tag("small", cut), class_=f"quote {kind}")
+
+
+def _hit(rank: int, hit: Found) -> Html:
+    place = f", {hit.place}" if hit.place else ""
+    return quote(f"{rank}. {hit.document}{place} ({hit.score:.3f})", hit.text, "right" if hit.right else "wrong")
+
+
+def _answer(prediction: Prediction) -> Html:
+    if prediction.error:
+        return tag("p", f"Failed: {prediction.error}", class_="bad")
+    if prediction.abstained:
+        return tag("p", "Refused.", class_="good" if not prediction.example.answerable else "bad")
+    return tag("p", prediction.answer or "", class_="good" if correctness(prediction) else "bad")
+
+
+def _fate(prediction: Prediction) -> str:
+    ranks = [rank for rank in prediction.ranks.get(Level.PASSAGE, ()) if rank is not None]
+    parts = [f"evidence first at {min(ranks)}"] if ranks else []
+    if not ranks and prediction.ranks.get(Level.PASSAGE):
+        parts.append(f"evidence not among the first {len(prediction.hits)}")
+    if prediction.confidence is not None:
+        parts.append(f"confidence {prediction.confidence:.3f}")
+    return " · ".join([*parts, prediction.example.id])
+
+
+# ------------------------------------------------------------------------------------------------ trouble
+
+
+def _trouble(predictions: Sequence[Prediction], skipped: Sequence[BadRow]) -> Iterator[Html]:
+    failed = [(p.example.id, p.example.question, p.error) for p in predictions if p.error]
+    if failed:
+        yield tag("h2", "Questions that failed")
+        yield table(("id", "question", "error"), failed)
+    if skipped:
+        yield tag("h2", "Rows that were skipped")
+        yield table(("where", "reason"), [(row.where, row.reason) for row in skipped])
+
+
+def _settings(config: Mapping[str, Any], prefix: str = "") -> Iterator[Sequence[str]]:
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _settings(value, f"{prefix}{name}.")
+        else:
+            yield join([tag("code", f"{prefix}{name}")]), str(value)

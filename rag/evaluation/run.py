@@ -1,0 +1,241 @@
+"""Questions → a folder with every answer and every figure: a batch evaluation that may be killed and gone on with.
+
+As a library: anything that answers (a callable) or retrieves (a `Retriever`) can be measured.
+
+    report = evaluate(examples, asker.ask, Path("runs/a"))
+    report = evaluate_retrieval(examples, retriever, Path("runs/b"), k=20)
+    print(report.figures["page_hit@5"])
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rag import __version__
+from rag.errors import RagError, UsageError
+from rag.evaluation.folder import LOCK, METRICS, PREDICTIONS, REPORT, claim, make_folder, write_whole
+from rag.evaluation.judge import Judge
+from rag.evaluation.matching import Level, matches, ranks, targets
+from rag.evaluation.predictions import Cited, Found, Log, Prediction, read_predictions
+from rag.evaluation.questions import BadRow
+from rag.evaluation.report import report_page
+from rag.evaluation.scores import Figure, figures
+from rag.index.lock import writing
+from rag.types import Answer, Example, Generator, Hit, Retriever, Tokens
+
+Ask = Callable[[str], Answer]
+Predict = Callable[[Example], Prediction]
+Progress = Callable[[int, int], None]  # questions done, questions in all
+
+DEPTH = 20  # hits a question, where only retrieval is measured
+SNIPPET = 300  # characters of a hit that a run keeps
+STOP_AFTER = 3  # questions in a row that failed: it is not the questions
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What came of a run. `failed` questions raised an error and count as wrong; `judge_failures` are verdicts that
+    the judge did not give; `skipped` are rows of the question set that could not be read."""
+
+    folder: Path
+    figures: Mapping[str, Figure]
+    questions: int
+    answerable: int
+    failed: int
+    judge_failures: int
+    skipped: tuple[BadRow, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """All but the folder: equal runs are equal wherever they lie."""
+        return {name: value for name, value in asdict(self).items() if name != "folder"}
+
+
+def best_score(answer: Answer) -> float | None:
+    """How sure an answer is, as far as retrieval tells: the score of its best passage."""
+    return answer.hits[0].score if answer.hits else None
+
+
+def evaluate(
+    examples: Iterable[Example],
+    ask: Ask,
+    out: Path,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    judge: Generator | None = None,
+    confidence: Callable[[Answer], float | None] = best_score,
+    tokens: Tokens | None = None,
+    skipped: Sequence[BadRow] = (),
+    progress: Progress | None = None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Report:
+    """Asks every question, and measures retrieval, answers, citations, abstention and speed.
+
+    `settings` are whatever makes this run what it is (names, fingerprints, weights; JSON values): with the questions
+    they tell whether a folder is this run's, to be gone on with. `confidence` orders the risk-coverage curve and
+    `tokens` counts what was written; both are called outside the measured time.
+
+    A question whose answer raises a RagError counts as failed, and is asked again when the run is repeated; three
+    of them in a row end the run with that error. Raises UsageError for a folder that holds another run.
+    """
+    referee = Judge(judge) if judge else None
+
+    def predict(example: Example) -> Prediction:
+        began = clock()
+        answer = ask(example.question)
+        seconds = clock() - began
+        prediction = _with_hits(example, answer.hits)
+        text = "" if answer.abstained else answer.text
+        judged = bool(referee and text and example.answerable and example.answers)
+        return replace(
+            prediction,
+            answer=text,
+            abstained=answer.abstained,
+            cited=_cited(answer, example),
+            judged=judged,
+            verdict=referee.verdict(example.question, example.answers, text) if referee and judged else None,
+            confidence=_finite(confidence(answer)),
+            tokens=tokens.count([text])[0] if tokens and text else None,
+            seconds=seconds,
+            timings=dict(answer.timings),
+        )
+
+    config = {"mode": "answers", "judge": referee.name if referee else None, **(settings or {})}
+    return _run(list(examples), predict, "", out, config, skipped, progress)
+
+
+def evaluate_retrieval(
+    examples: Iterable[Example],
+    retriever: Retriever,
+    out: Path,
+    *,
+    k: int = DEPTH,
+    settings: Mapping[str, Any] | None = None,
+    skipped: Sequence[BadRow] = (),
+    progress: Progress | None = None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Report:
+    """Retrieves the first `k` hits for every question, and measures them and the time. Else as `evaluate`."""
+
+    def predict(example: Example) -> Prediction:
+        began = clock()
+        hits = retriever.retrieve(example.question, k)
+        seconds = clock() - began
+        sure = _finite(hits[0].score) if hits else None
+        return replace(_with_hits(example, hits), confidence=sure, seconds=seconds, timings={"retrieve": seconds})
+
+    config = {"mode": "retrieval only", "k": k, **(settings or {})}
+    return _run(list(examples), predict, None, out, config, skipped, progress)
+
+
+def _run(
+    examples: list[Example],
+    predict: Predict,
+    unanswered: str | None,
+    out: Path,
+    settings: Mapping[str, Any],
+    skipped: Sequence[BadRow],
+    progress: Progress | None,
+) -> Report:
+    if len({example.id for example in examples}) < max(1, len(examples)):
+        raise UsageError("There are no questions to ask, or two have the same id. Nothing was changed.")
+    config = {"program": f"rag {__version__}", "questions": _fingerprint(examples), **settings}
+    make_folder(out)
+    with writing(out / LOCK):
+        claim(out, config)
+        done = read_predictions(out / PREDICTIONS)
+        answered = {id_ for id_, prediction in done.items() if not prediction.error}
+        _ask_rest(examples, _safely(predict, unanswered), out, answered, progress)
+        found = read_predictions(out / PREDICTIONS)
+        predictions = [found[example.id] for example in examples]
+        report = Report(
+            folder=out,
+            figures=figures(predictions),
+            questions=len(predictions),
+            answerable=sum(p.example.answerable for p in predictions),
+            failed=sum(bool(p.error) for p in predictions),
+            judge_failures=sum(p.judged and p.verdict is None for p in predictions),
+            skipped=tuple(skipped),
+        )
+        write_whole(out / METRICS, json.dumps(report.as_json(), ensure_ascii=False, indent=2) + "\n")
+        write_whole(out / REPORT, report_page(out.resolve().name, config, predictions, report.figures, skipped))
+    return report
+
+
+def _ask_rest(
+    examples: Sequence[Example], predict: Predict, out: Path, done: set[str], progress: Progress | None
+) -> None:
+    log = Log(out / PREDICTIONS)
+    try:
+        for number, example in enumerate(examples, 1):
+            if example.id not in done:
+                log.append(predict(example))
+            if progress:
+                progress(number, len(examples))
+    finally:
+        log.close()
+
+
+def _safely(predict: Predict, unanswered: str | None) -> Predict:
+    """An error becomes a failed prediction: it is of this question, as far as we know, until it comes thrice."""
+    failures = 0
+
+    def safe(example: Example) -> Prediction:
+        nonlocal failures
+        try:
+            prediction = predict(example)
+        except RagError as error:
+            failures += 1
+            if failures == STOP_AFTER:
+                raise
+            return replace(_with_hits(example, ()), answer=unanswered, error=str(error) or error.__class__.__name__)
+        failures = 0
+        return prediction
+
+    return safe
+
+
+def _with_hits(example: Example, hits: Sequence[Hit]) -> Prediction:
+    """A prediction that knows what was retrieved, and at which ranks what is wanted stands."""
+    wanted = {level: targets(example.evidence if example.answerable else (), level) for level in Level}
+    return Prediction(
+        example=example,
+        hits=tuple(_found(hit, example) for hit in hits),
+        ranks={level.value: tuple(ranks(hits, items, level)) for level, items in wanted.items()},
+        grades={level.value: tuple(item.grade for item in items) for level, items in wanted.items()},
+    )
+
+
+def _found(hit: Hit, example: Example) -> Found:
+    passage = hit.passage
+    right = any(matches(hit, evidence) for evidence in example.evidence)
+    text = passage.text if len(passage.text) <= SNIPPET else f"{passage.text[:SNIPPET]}…"
+    return Found(passage.document, passage.place, passage.page, passage.start, passage.end, hit.score, text, right)
+
+
+def _cited(answer: Answer, example: Example) -> tuple[Cited, ...]:
+    wanted = targets(example.evidence if example.answerable else (), Level.PASSAGE)
+    cited = []
+    for citation in answer.citations:
+        at = ranks([Hit(citation.passage, 0.0)], wanted, Level.PASSAGE)
+        holds = tuple(index for index, rank in enumerate(at) if rank is not None)
+        passage = citation.passage
+        cited.append(Cited(citation.number, passage.document, passage.place, citation.supported, holds))
+    return tuple(cited)
+
+
+def _finite(value: float | None) -> float | None:
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+def _fingerprint(examples: Sequence[Example]) -> dict[str, Any]:
+    digest = hashlib.sha256()
+    for example in examples:
+        digest.update(json.dumps(asdict(example), sort_keys=True).encode() + b"\n")
+    return {"count": len(examples), "sha256": digest.hexdigest()}

@@ -1,0 +1,181 @@
+"""Predictions → scores of each question → figures with intervals. Pure: equal predictions give equal figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rag.evaluation import metrics
+from rag.evaluation.catalogue import KS, NDCG_K, PREFIX, STAGES, position
+from rag.evaluation.numbers import numeric_match
+from rag.evaluation.predictions import Prediction
+from rag.evaluation.selective import aurc
+from rag.evaluation.uncertainty import interval, mean_interval
+from rag.generation.sentences import MARKER
+
+if TYPE_CHECKING:
+    from rag.evaluation.uncertainty import Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A value with its 95 % interval, over the `count` questions for which it is defined."""
+
+    value: float
+    low: float
+    high: float
+    count: int
+
+
+def cutoffs(predictions: Sequence[Prediction]) -> tuple[int, ...]:
+    """The k that figures are given for: the usual ones, as deep as was retrieved, and that depth itself."""
+    depth = depth_of(predictions)
+    return (*(k for k in KS if k < depth), depth)
+
+
+def depth_of(predictions: Sequence[Prediction]) -> int:
+    return max((len(p.hits) for p in predictions), default=0) or 1
+
+
+def scores(prediction: Prediction, ks: Sequence[int]) -> dict[str, float]:
+    """Metric → score of one question. What is not defined for it is not there."""
+    found = dict(_ranked(prediction, ks))
+    if prediction.answer is not None:
+        found |= _answered(prediction)
+        found |= _cited(prediction)
+    return found
+
+
+def figures(predictions: Sequence[Prediction]) -> dict[str, Figure]:
+    """Every figure that is defined for these questions, in the order of the catalogue."""
+    ks = cutoffs(predictions)
+    columns: dict[str, list[float]] = {}
+    for prediction in predictions:
+        for name, score in scores(prediction, ks).items():
+            columns.setdefault(name, []).append(score)
+    found = {
+        name: Figure(sum(column) / len(column), *mean_interval(column), len(column)) for name, column in columns.items()
+    }
+    found |= dict(_areas(predictions)) | dict(_speeds(predictions))
+    return dict(sorted(found.items(), key=lambda item: position(item[0])))
+
+
+def correctness(prediction: Prediction) -> float:
+    """1 when the question was put right: refused where it has no answer; else as the judge says, or, without a
+    judgement, when a gold answer is contained or its numbers are given."""
+    example = prediction.example
+    if not example.answerable:
+        return float(prediction.abstained)
+    if not prediction.answered:
+        return 0.0
+    if prediction.verdict is not None:
+        return float(prediction.verdict)
+    text = plain_answer(prediction)
+    numbers = numeric_match(text, example.answers, example.question) or 0.0
+    return max(metrics.containment(text, example.answers), numbers)
+
+
+def plain_answer(prediction: Prediction) -> str:
+    """What is compared with gold answers: the answer without its markers, nothing for a refusal."""
+    return " ".join(MARKER.sub(" ", prediction.answer or "").split()) if prediction.answered else ""
+
+
+def wrong_and_confidence(predictions: Sequence[Prediction]) -> tuple[list[float], list[float], list[float]]:
+    """For the risk-coverage curve: how wrong each question's answer is, how sure the system was (refusals come last:
+    they would be wrong if they had to be answered), and the score of its best passage."""
+    wrong = [0.0 if p.answered and correctness(p) else 1.0 for p in predictions]
+    sure = [-float("inf") if not p.answered or p.confidence is None else p.confidence for p in predictions]
+    best = [p.hits[0].score if p.hits else -float("inf") for p in predictions]
+    return wrong, sure, best
+
+
+def _ranked(prediction: Prediction, ks: Sequence[int]) -> Iterator[tuple[str, float]]:
+    for level, prefix in PREFIX.items():
+        ranks, grades = prediction.ranks.get(level, ()), prediction.grades.get(level, ())
+        if not ranks:
+            continue
+        for k in ks:
+            yield f"{prefix}hit@{k}", metrics.hit_at(ranks, k)
+            yield f"{prefix}recall@{k}", metrics.recall_at(ranks, k)
+        yield f"{prefix}mrr", metrics.reciprocal_rank(ranks)
+        yield f"{prefix}ndcg@{NDCG_K}", metrics.ndcg_at(ranks, grades, NDCG_K)
+
+
+def _answered(prediction: Prediction) -> dict[str, float]:
+    example, text, correct = prediction.example, plain_answer(prediction), correctness(prediction)
+    if not example.answerable:
+        refused = float(prediction.abstained)
+        wrongly = float(prediction.answered)
+        return {"accuracy": correct, "unanswerable_answered": wrongly, "exact_match_all": refused, "f1_all": refused}
+    found = {"answerable_refused": float(prediction.abstained)}
+    if example.answers:
+        found |= {
+            "correct": correct,
+            "accuracy": correct,
+            "containment": metrics.containment(text, example.answers),
+            "exact_match": metrics.exact_match(text, example.answers),
+            "f1": metrics.token_f1(text, example.answers),
+            "rouge_l": metrics.rouge_l(text, example.answers),
+        }
+        found["exact_match_all"], found["f1_all"] = found["exact_match"], found["f1"]
+        if (numbers := numeric_match(text, example.answers, example.question)) is not None:
+            found["numeric_match"] = numbers
+        if prediction.verdict is not None:
+            found["judged_correct"] = float(prediction.verdict)
+    return found
+
+
+def _cited(prediction: Prediction) -> dict[str, float]:
+    found: dict[str, float] = {}
+    wanted = len(prediction.ranks.get("passage", ()))
+    if prediction.cited:
+        found["citation_support"] = metrics.citation_support([cited.supported for cited in prediction.cited])
+    if wanted and prediction.answered:
+        found["citation_recall"] = metrics.citation_recall([cited.holds for cited in prediction.cited], wanted)
+        if prediction.cited:
+            found["citation_precision"] = metrics.citation_precision([cited.holds for cited in prediction.cited])
+    return found
+
+
+def _areas(predictions: Sequence[Prediction]) -> Iterator[tuple[str, Figure]]:
+    judged = [p for p in predictions if p.answer is not None and (p.example.answers or not p.example.answerable)]
+    if not judged:
+        return
+    wrong, sure, best = wrong_and_confidence(judged)
+    for name, confidence in (("aurc", sure), ("aurc_best_score", best)):
+        yield name, Figure(aurc(wrong, confidence), *interval(_aurc_of_each, wrong, confidence), len(judged))
+
+
+def _speeds(predictions: Sequence[Prediction]) -> Iterator[tuple[str, Figure]]:
+    asked = [p for p in predictions if not p.error]
+    times = {"latency": [p.seconds for p in asked]}
+    times |= {stage: [p.timings[stage] for p in asked if stage in p.timings] for stage in STAGES}
+    for stage, seconds in times.items():
+        for percent in (50, 95) if seconds else ():
+            yield f"{stage}_p{percent}", _percentile(seconds, percent)
+    wrote = [(p.tokens, p.timings["write"]) for p in asked if p.tokens and p.timings.get("write")]
+    if wrote:
+        tokens, spent = zip(*wrote, strict=True)
+        yield "tokens_per_second", Figure(sum(tokens) / sum(spent), *interval(_rate, tokens, spent), len(wrote))
+
+
+def _percentile(seconds: Sequence[float], percent: int) -> Figure:
+    import numpy as np
+
+    def statistic(sample: Floats) -> Floats:
+        found: Floats = np.percentile(sample[0], percent, axis=-1)
+        return found
+
+    return Figure(float(np.percentile(seconds, percent)), *interval(statistic, seconds), len(seconds))
+
+
+def _aurc_of_each(sample: Floats) -> Floats:
+    import numpy as np
+
+    return np.asarray([aurc(wrong, confidence) for wrong, confidence in zip(*sample, strict=True)])
+
+
+def _rate(sample: Floats) -> Floats:
+    rate: Floats = sample[0].sum(axis=-1) / sample[1].sum(axis=-1)
+    return rate

