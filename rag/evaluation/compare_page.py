@@ -32,6 +32,8 @@ def verdict(difference: Difference) -> str:
     """In a word: better or worse where the test is sure of it at 5 %, else nothing that can be told from chance."""
     if difference.p is None:
         return ""
+    if difference.low == difference.high == 0:
+        return "the same"
     if difference.p >= SURE:
         return "no sure change"
     return "better" if difference.is_better else "worse"
@@ -40,8 +42,8 @@ def verdict(difference: Difference) -> str:
 def _summary(comparison: Comparison) -> str:
     left_out = f", {comparison.left_out:,} others left out" if comparison.left_out else ""
     return (
-        f"{len(comparison.common):,} questions in common{left_out}. Intervals are 95 % paired bootstrap over questions, "
-        "p is of the paired randomisation test, not corrected for the number of figures looked at."
+        f"{len(comparison.common):,} questions in common{left_out}. Intervals are 95 % paired bootstrap over "
+        "questions; p is of the paired randomisation test, not corrected for the number of figures looked at."
     )
 
 
@@ -65,7 +67,7 @@ def _difference_row(difference: Difference, widest: float) -> Sequence[str]:
     kind = {"better": "good", "worse": "bad"}.get(said, "soft")
     ends, bar, p = "", Html(""), ""
     if difference.low is not None and difference.high is not None and difference.p is not None:
-        ends = f"{difference.low:+.3f} – {difference.high:+.3f}"
+        ends = f"{difference.low:+.3f} to {difference.high:+.3f}"
         bar = interval_bar(difference.change, difference.low, difference.high, -widest, widest)
         p = f"{difference.p:.4f}"
     change = f"{difference.change:+.3f}" if not which.seconds else f"{difference.change * 1000:+,.0f} ms"

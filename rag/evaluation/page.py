@@ -24,7 +24,8 @@ h1 { font-size: 28px; line-height: 1.2; letter-spacing: -.01em; margin: 0 0 6px;
 h2 { font-size: 19px; margin: 44px 0 12px; letter-spacing: -.005em }
 h3 { font-size: 14px; margin: 0 0 10px; font-weight: 600 }
 p { margin: 0 0 12px; max-width: 72ch } .soft { color: var(--soft) } small { font-size: 13px }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(46%, 208px), 1fr)); gap: 12px; margin: 24px 0 0 }
+.tiles { display: grid; gap: 12px; margin: 24px 0 0;
+  grid-template-columns: repeat(auto-fit, minmax(min(46%, 208px), 1fr)) }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr)); gap: 16px }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 16px 18px; min-width: 0 }
 .tile b { display: block; font-size: 27px; font-weight: 650; line-height: 1.25; letter-spacing: -.02em;

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SAMPLE = 1 << 18  # bytes by which an encoding is guessed, characters by which a CSV's delimiter is
 MAX_FIELD = 1 << 24
+PIECE = 1 << 20  # characters of plain text that are sent at a time
+ROWS = 10_000  # of a CSV that are sent at a time
 
 # Encodings worth guessing at: a guess among all that exist turns French into Turkish.
 _LIKELY = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp932", "euc_jp",
@@ -96,8 +98,20 @@ def _if_text(text: str) -> str:
 
 
 def _plain(data: bytes) -> Iterator[Part]:
-    text = normalize(decode(data)).strip("\n")
-    yield Part(join_hyphens(text, vocabulary([text]) if "-\n" in text else frozenset()))
+    whole = decode(data)
+    for piece in _pieces(whole.replace("\r\n", "\n")):
+        text = normalize(piece).strip("\n")
+        yield Part(join_hyphens(text, vocabulary([text]) if "-\n" in text else frozenset()))
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Stretches of some PIECE characters that end with a line: of a file that is too large, the first ones are kept."""
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start + PIECE)
+        end = len(text) if end < 0 else end + 1
+        yield text[start:end]
+        start = end
 
 
 _ATX = re.compile(r" {0,3}(#{1,6})[ \t]+(.*?)[ \t]*#*\s*")
@@ -157,7 +171,13 @@ def _csv(data: bytes) -> Iterator[Part]:
         dialect: type[csv.Dialect] | csv.Dialect = csv.Sniffer().sniff(text[:SAMPLE], delimiters=",;\t|")
     except csv.Error:
         dialect = csv.excel
-    lines = [row(cells) for cells in csv.reader(io.StringIO(text), dialect) if any(map(str.strip, cells))]
+    lines: list[str] = []
+    for cells in csv.reader(io.StringIO(text, newline=""), dialect):
+        if any(map(str.strip, cells)):
+            lines.append(row(cells))
+        if len(lines) >= ROWS:
+            yield Part(normalize("\n".join(lines)))
+            lines = []
     yield Part(normalize("\n".join(lines)))
 
 

@@ -17,6 +17,7 @@ _MEANINGLESS = re.compile(
     r"[\W\d_]*|(https?|file|about):.*|[0-9a-f-]{16,}|\S*[/\\]\S*[/\\]\S*",
     re.I,
 )
+_PROSE = re.compile(r".*[^\W\d_]{3}[.!?]\s.*[.!?]")  # sentences are no title, and may be an order to whoever reads them
 _WORD = re.compile(r"\w+")
 _SEPARATORS = re.compile(r"[_\s]+|(?<=[^\W\d_]{2})(?=\d{4}(?!\d))")
 
@@ -27,7 +28,7 @@ def choose(metadata: str, headings: Sequence[str], stem: str) -> str:
     name = humanise(stem)
     for candidate in (metadata, *headings[:1]):
         title = " ".join(normalize(candidate).split())
-        if 3 <= len(title) <= MAX_LENGTH and not _MEANINGLESS.fullmatch(title):
+        if 3 <= len(title) <= MAX_LENGTH and not _MEANINGLESS.fullmatch(title) and not _PROSE.fullmatch(title):
             missing = _words(name) - _words(title)
             return f"{title} ({name})" if missing else title
     return name

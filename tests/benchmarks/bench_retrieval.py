@@ -4,8 +4,8 @@
 
 FinanceBench counts pages: a question is hit at k when one of its gold pages is among the first k different pages
 (and, stricter, when it is among the pages of the first k passages). SQuAD counts paragraphs: a passage is the gold
-paragraph when it covers at least half of its words. Collections are kept in --indexes and brought in step, so that a second run is
-quick. The interval is a 95 % bootstrap over questions.
+paragraph when it covers at least half of its words. Collections are kept in --indexes and brought in step, so that a
+second run is quick. The interval is a 95 % bootstrap over questions.
 """
 
 from __future__ import annotations
