@@ -110,20 +110,16 @@ def _index(options: argparse.Namespace) -> int:
     from rag import terminal
 
     config = _config(options)
-    sources = [compose.source(config, path, options.include, options.exclude) for path in options.paths]
     collection = compose.collection(config)
-    if options.dry_run:
-        plans = [collection.plan(source, root=source.root, prune=options.prune) for source in sources]
-        reports = [report for _, report in plans]
-        actions = [action for steps, _ in plans for action in steps]
-    else:
-        embedder = compose.embedder(config)
-        with terminal.progress(sys.stderr) as progress:
-            reports = [
-                collection.sync(source, embedder, root=source.root, prune=options.prune, progress=progress)
-                for source in sources
-            ]
-        actions = []
+    with terminal.SyncProgress(sys.stderr) as bar:
+        sources = [compose.source(config, path, options.include, options.exclude, bar.pages) for path in options.paths]
+        if options.dry_run:
+            plans = [collection.plan(source, root=source.root, prune=options.prune) for source in sources]
+            reports, actions = [report for _, report in plans], [step for steps, _ in plans for step in steps]
+        else:
+            by = compose.embedder(config)
+            how: dict[str, Any] = {"prune": options.prune, "progress": bar.documents}
+            reports, actions = [collection.sync(source, by, root=source.root, **how) for source in sources], []
     report = terminal.combined(reports)
     if options.json:
         listed = {**asdict(report), "files": [file.as_json() for file in report.files]}

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TextIO
 
 from rag.types import Status
 
 if TYPE_CHECKING:
-    from rag.index.sync import Progress
     from rag.types import Answer, FileReport, Hit, SyncReport
 
+WIDTH = 120  # of tables that go to a file
 SNIPPET = 300  # characters of a passage that a list of hits shows
 
 
@@ -21,27 +21,39 @@ def plain(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)
 
 
-@contextmanager
-def progress(stream: TextIO) -> Iterator[Progress]:
+class SyncProgress:
     """A bar with rate and time left on a terminal; nothing elsewhere, so that logs stay readable."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-    columns = (
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.description}"),
-    )
-    console = Console(file=stream)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=None)
+    def __init__(self, stream: TextIO) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import TransferSpeedColumn as SpeedColumn
 
-        def advance(done: int, total: int, name: str) -> None:
-            bar.update(task, completed=done, total=total, description=_escaped(name))
+        columns = (
+            BarColumn(),
+            DownloadColumn(),
+            SpeedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.description}"),
+        )
+        console = Console(file=stream)
+        self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._task = self._bar.add_task("", total=None)
 
-        yield advance
+    def __enter__(self) -> SyncProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def documents(self, done: int, total: int, name: str) -> None:
+        """So many bytes of documents are in the ledger; `name` was the last."""
+        self._bar.update(self._task, completed=done, total=total, description=_escaped(name))
+
+    def pages(self, name: str, done: int, of: int) -> None:
+        """So many pages of a document were read by OCR."""
+        self._bar.update(self._task, description=_escaped(f"{name}: page {done} of {of} by OCR"))
 
 
 def combined(reports: Sequence[SyncReport]) -> SyncReport:
@@ -95,23 +107,20 @@ def show_sync(report: SyncReport, actions: Sequence[Mapping[str, str]], stream: 
 
 
 def _show_statuses(files: Sequence[FileReport], stream: TextIO) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
     from rich.table import Table
 
-    counts: dict[Status, int] = {}
-    for file in files:
-        counts[file.outcome.status] = counts.get(file.outcome.status, 0) + 1
-    summary = Table("status", "files", title="Files", title_justify="left")
-    for status in Status:
-        if status in counts:
-            summary.add_row(status.value, str(counts[status]))
-    _print(summary, stream)
+    counts = Counter(file.outcome.status for file in files)
+    listed = ", ".join(f"{counts[status]} {status.value}" for status in Status if status in counts)
+    print(f"{len(files)} {'file' if len(files) == 1 else 'files'}: {listed}.", file=stream)
     awkward = [file for file in files if file.outcome.status is not Status.INDEXED]
     if awkward:
-        table = Table("file", "status", "reason", "what to do", title="Not simply indexed", title_justify="left")
+        table = Table("file", "status", "reason", "what to do", box=SIMPLE_HEAD)
         for file in awkward:
             outcome = file.outcome
             table.add_row(*map(_escaped, (file.document, outcome.status.value, outcome.reason, outcome.remedy)))
-        _print(table, stream)
+        Console(file=stream, width=None if stream.isatty() else WIDTH).print(table)
 
 
 def show_hits(hits: Sequence[Hit], stream: TextIO) -> None:
@@ -164,10 +173,3 @@ def _escaped(text: str) -> str:
     from rich.markup import escape
 
     return escape(plain(text))
-
-
-def _print(table: Any, stream: TextIO) -> None:
-    from rich.console import Console
-
-    console = Console(file=stream, width=None if stream.isatty() else 160)
-    console.print(table)

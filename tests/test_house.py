@@ -35,7 +35,7 @@ def level(module: str) -> int:
         return 0
     if first in WINGS:
         return 1
-    return {"answer": 2, "config": 2, "evaluation": 3, "api": 3}.get(first, 4)
+    return {"answer": 2, "config": 2, "evaluation": 3, "api": 3, "terminal": 3}.get(first, 4)
 
 
 def name_of(path: Path) -> str:

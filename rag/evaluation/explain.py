@@ -122,9 +122,11 @@ def _standing(question: str, stage: Stage, wanted: set[Passage]) -> Standing:
 
 def _why(question: str, stage: Stage, passage: Passage, kept: bool) -> str:
     if stage.name == KEYWORD:
-        asked, there = terms(keywords(question)).all, terms(f"{passage.document} {passage.headed}").all
-        has, lacks = sorted(asked & there), sorted(asked - there)
-        return f"has {', '.join(has) or 'none'} of the question; lacks {', '.join(lacks) or 'none'}"
+        there = terms(f"{passage.document} {passage.headed}").all
+        asked = {word.strip("\"'?!.,;:()"): terms(word).all for word in keywords(question).split()}
+        has = ", ".join(word for word, stems in asked.items() if stems & there)
+        lacks = ", ".join(word for word, stems in asked.items() if stems and not stems & there)
+        return f"has {has or 'no word'} of the question, lacks {lacks or 'none'}"
     if kept:
         return ""
     first = stage.hits[0].passage

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 from rag.sources import formats
@@ -18,6 +19,8 @@ MAX_XML = 160 << 20  # bytes of a single XML member
 MAX_RATIO = 200  # of a member's size to its packed size, above a size that could hurt
 HARMLESS = 8 << 20
 MAX_MEMBERS = 20_000
+
+ROWS = 5_000  # of a sheet that are sent at a time: what was sent is kept if the time runs out
 
 _OLE = b"\xd0\xcf\x11\xe0"
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
@@ -157,12 +160,13 @@ def _xlsx(data: bytes) -> Iterator[Part | Facts]:
     for sheet in workbook.worksheets:
         sheet.reset_dimensions()  # what a sheet declares may be a billion empty cells
         name = " ".join(normalize(sheet.title).split())
-        lines = [name, ""]
-        for cells in sheet.iter_rows():
-            lines.append(row(_cell(cell) for cell in cells))
-        text = normalize("\n".join(lines)).strip("\n")
-        if len(text) > len(name):
-            yield Part(text, name, headings=((0, name),))
+        rows = (row(_cell(cell) for cell in cells) for cells in sheet.iter_rows())
+        headings: tuple[tuple[int, str], ...] = ((0, name),)
+        while batch := list(islice(rows, ROWS)):
+            text = normalize("\n".join(batch)).strip("\n")
+            if text.strip():
+                yield Part(f"{name}\n\n{text}" if headings else text, name, headings=headings)
+                headings = ()
 
 
 def _cell(cell: Any) -> str:

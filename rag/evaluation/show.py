@@ -1,0 +1,109 @@
+"""What people see of an evaluation in a terminal. Results go to standard output, everything else to standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rag.evaluation.catalogue import metric
+from rag.evaluation.compare import Comparison
+from rag.evaluation.compare_page import verdict
+from rag.evaluation.explain import Explanation
+from rag.evaluation.page import visible
+from rag.evaluation.report import shown
+from rag.evaluation.run import Progress, Report
+
+WIDTH = 160  # of a table that is not for a terminal
+
+
+def report(report: Report) -> None:
+    rows = []
+    for name, figure in report.figures.items():
+        if "recall@" not in name:  # in the report; most question sets have one evidence a question, and hit says it
+            which = metric(name)
+            ends = f"{shown(which, figure.low)} – {shown(which, figure.high)}"
+            rows.append((name, shown(which, figure.value), ends, f"{figure.count:,}"))
+    _table(("figure", "value", "95 % interval", "n"), rows, right=(1, 2, 3))
+    failed = f", {report.failed} failed" if report.failed else ""
+    unjudged = f", {report.judge_failures} judgements failed" if report.judge_failures else ""
+    _line(f"{report.questions} questions{failed}{unjudged}. See {report.folder / 'report.html'}")
+
+
+def comparison(found: Comparison) -> None:
+    rows = []
+    for d in found.differences:
+        which = metric(d.name)
+        ends = "" if d.low is None or d.high is None else f"{d.low:+.3f} to {d.high:+.3f}"
+        change = f"{d.change * 1000:+,.0f} ms" if which.seconds else f"{d.change:+.3f}"
+        p = "" if d.p is None else f"{d.p:.4f}"
+        rows.append((d.name, shown(which, d.before), shown(which, d.after), change, ends, p, verdict(d)))
+    head = ("figure", found.before.name, found.after.name, "change", "95 % interval", "p", "")
+    _table(head, rows, right=range(1, 6))
+    _line(f"{len(found.common)} questions in common, {found.left_out} left out.")
+    for name, flips in found.flips.items():
+        _line(f"{name}: {len(flips.gained)} questions gained, {len(flips.lost)} lost")
+        for word, ids in (("gained", flips.gained), ("lost", flips.lost)):
+            for id_ in ids:
+                _line(f"  {word:6}  {id_}  {found.pair(id_)[0].example.question}")
+
+
+def explanation(found: Explanation) -> None:
+    _line(found.verdict)
+    if not found.passages:
+        return
+    rows = [
+        (s.stage, str(s.rank or "–"), _score(s.score), _score(s.needed), "yes" if s.kept else "no", s.why)
+        for s in found.standings
+    ]
+    _table(("stage", "rank", "score", "needed", "goes on", "why"), rows, right=(1, 2, 3))
+
+
+def as_json(value: object) -> None:
+    stream = sys.stdout
+    print(json.dumps(value, ensure_ascii=False, indent=2), file=stream)
+
+
+def say(text: str) -> None:
+    stream = sys.stderr
+    print(f"rag: {visible(text)}", file=stream)
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Progress]:
+    """A bar with time left on a terminal; nothing elsewhere, so that logs stay readable."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn(what), TimeRemainingColumn())
+    console = Console(file=sys.stderr)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+
+        def advance(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield advance
+
+
+def _line(text: str) -> None:
+    stream = sys.stdout
+    print(visible(text), file=stream)
+
+
+def _score(score: float | None) -> str:
+    return "–" if score is None else f"{score:.3f}"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table()
+    for number, title in enumerate(head):
+        table.add_column(Text(visible(title)), justify="right" if number in right else "left")
+    for row in rows:
+        table.add_row(*(Text(visible(cell)) for cell in row))
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH).print(table)
