@@ -304,23 +304,52 @@ def test_a_closed_pipe_is_silent(folder: Path, tmp_path: Path) -> None:
         assert running.stderr.read() == ""
 
 
-@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="needs root and unshare to mount a tmpfs")
+MOUNTS = pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("unshare"), reason="needs root and unshare to mount a tmpfs"
+)
+
+
+def mounted(script: str, disk: Path, size: str) -> subprocess.CompletedProcess[str]:
+    """Runs a script in a mount namespace of its own, with a small disk at `disk`."""
+    disk.mkdir()
+    script = f"mount -t tmpfs -o size={size} none {disk} || exit 99\n{script}"
+    done = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, timeout=120)
+    if done.returncode == 99:
+        pytest.skip(f"no tmpfs can be mounted: {done.stderr}")
+    return done
+
+
+@MOUNTS
+def test_a_read_only_disk_can_be_asked_and_not_written(folder: Path, tmp_path: Path) -> None:
+    rag_, disk = f"{sys.executable} -m rag.cli", tmp_path / "disk"
+    script = f"""
+        {rag_} index {folder} --indexes {disk} >/dev/null
+        mount -o remount,ro {disk}
+        {rag_} ask "Where does the barn owl nest?" --indexes {disk}; echo code $?
+        {rag_} verify --indexes {disk}
+        {rag_} index {folder} --indexes {disk}; echo code $?
+    """
+    done = mounted(script, disk, "20m")
+    assert "old towers" in done.stdout
+    assert "is whole" in done.stdout
+    assert [line for line in done.stdout.splitlines() if line.startswith("code")] == ["code 0", "code 7"]
+    assert "Read-only file system. Nothing was changed" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@MOUNTS
 def test_a_full_disk_loses_nothing(folder: Path, tmp_path: Path) -> None:
     """A disk of 1 MB: the index fills it, says so with exit code 7, and what was acknowledged stays."""
     for i in range(300):
         (folder / f"{i}.txt").write_text(f"Number {i}. " + f"Words about {i} and more. " * 100)
     rag_ = f"{sys.executable} -m rag.cli"
     script = f"""
-        mount -t tmpfs -o size=1m none {tmp_path}/disk || exit 99
         {rag_} index {folder}/fox.txt --indexes {tmp_path}/disk || exit 98
         {rag_} index {folder} --indexes {tmp_path}/disk; echo code $?
         {rag_} verify --indexes {tmp_path}/disk
         {rag_} search fox --indexes {tmp_path}/disk | head -1
     """
-    (tmp_path / "disk").mkdir()
-    done = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, timeout=120)
-    if done.returncode == 99:
-        pytest.skip(f"no tmpfs can be mounted: {done.stderr}")
+    done = mounted(script, tmp_path / "disk", "1m")
     assert "code 7" in done.stdout
     assert "is whole" in done.stdout
     assert "fox.txt" in done.stdout

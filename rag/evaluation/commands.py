@@ -93,7 +93,7 @@ def _measured(options: argparse.Namespace, examples: Sequence[Example], skipped:
     collection = compose.collection(config)
     by = compose.embedder(config)
     retriever = compose.retriever(config, collection, by)
-    for note in collection.notes:
+    for note in (*collection.notes, *_warnings(examples, collection)):
         show.say(note)
     settings = _settings(config, collection, by, options)
     if examples:
@@ -115,6 +115,17 @@ def _measured(options: argparse.Namespace, examples: Sequence[Example], skipped:
             tokens=by,
             skipped=skipped,
             progress=progress,
+        )
+
+
+def _warnings(examples: Sequence[Example], collection: Collection) -> Iterator[str]:
+    from rag.evaluation.matching import unknown_documents
+
+    wanted = [evidence.document for example in examples for evidence in example.evidence]
+    if unknown := unknown_documents(wanted, [file.document for file in collection.files()]):
+        yield (
+            f"{len(unknown)} documents that evidence names are not in collection {collection.name!r} "
+            f"({', '.join(unknown[:3])}): what they hold cannot be found"
         )
 
 

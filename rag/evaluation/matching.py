@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from functools import lru_cache
 
@@ -46,6 +46,20 @@ def same_document(found: str, wanted: str) -> bool:
     if ours[len(ours) - shared : -1] != theirs[len(theirs) - shared : -1]:
         return False
     return theirs[-1] in (ours[-1], ours[-1].rpartition(".")[0])
+
+
+def unknown_documents(wanted: Iterable[str], held: Iterable[str]) -> list[str]:
+    """Which of the wanted names mean none of the documents held: nothing can ever be found for them."""
+    by_end: dict[str, list[str]] = {}
+    for name in held:
+        end = _parts(name)[-1]
+        for key in {end, end.rpartition(".")[0]}:
+            by_end.setdefault(key, []).append(name)
+    return [
+        name
+        for name in dict.fromkeys(wanted)
+        if not any(same_document(other, name) for other in by_end.get(_parts(name)[-1], ()))
+    ]
 
 
 def coverage(text: str, evidence: str) -> float:

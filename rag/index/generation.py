@@ -39,7 +39,7 @@ class Snapshot:
         self.number = row.number if row else 0
         self.notes = tuple(notes)
         folder = _folder(home, self.number)
-        self._words = [WordIndex(folder / WORDS)] if row else []
+        self._words = [WordIndex.open(folder / WORDS)] if row else []
         self._vectors: list[VectorIndex | Delta] = []
         if row and row.vectors_count:
             self._vectors.append(VectorIndex.load(folder / VECTORS))
@@ -70,7 +70,10 @@ def load(ledger: Ledger, home: Path) -> Snapshot:
             row = ledger.generation()
             problems = damages(home, row) if row else []
             if not problems:
-                return Snapshot(ledger, row, home, ())
+                try:
+                    return Snapshot(ledger, row, home, ())
+                except (OSError, ValueError, RuntimeError) as error:  # a writer replaced it since it was verified
+                    problems = [str(error)]
         later = ledger.generation()
         if later == row:  # not replaced by a writer while we looked: it is damaged
             note = f"Index damaged ({problems[0]}): searching the ledger instead. `rag repair` rebuilds the index."

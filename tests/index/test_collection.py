@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -182,7 +183,7 @@ def test_a_damaged_index_is_detected_searched_around_and_repaired(
 ) -> None:
     synced(collection, FILES, embedder)
     whole = contents(collection)
-    files = [path for path in collection.home.glob("generation-*/**/*") if path.is_file() and path.suffix != ".lock"]
+    files = [path for path in collection.home.glob("generation-*/**/*") if path.is_file()]
     assert len(files) > 3
     for path in files:
         good = path.read_bytes()
@@ -231,6 +232,35 @@ def test_a_long_lived_reader_sees_what_others_commit(collection: Collection, emb
     assert len(contents(reader)) == 1
     synced(collection, {"ant.txt": "ant hill", "bee.txt": "bee hive"}, embedder)
     assert len(contents(reader)) == 2
+
+
+def test_readers_see_the_old_state_or_the_new_while_a_writer_works(
+    collection: Collection, embedder: WordEmbedder
+) -> None:
+    def files(round_: int) -> dict[str, str | None]:
+        return {f"{name}.txt": f"{name} in round {round_}" for name in ("ant", "bee", "cow")}
+
+    synced(collection, files(0), embedder)
+    done = threading.Event()
+
+    def write() -> None:
+        for round_ in range(1, 25):
+            Collection(collection.home.parent, "default").sync(Shelf(files(round_)), WordEmbedder())
+        done.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    looks = 0
+    while not done.is_set():
+        reader = Collection(collection.home.parent, "default")
+        assert {name for name, _ in contents(reader)} <= set(files(0))
+        assert len(reader.index().keyword("round", 9)) <= 3
+        assert not reader.notes
+        reader.close()
+        looks += 1
+    writer.join()
+    assert looks > 1
+    assert contents(Collection(collection.home.parent, "default")) == {(k, str(v)) for k, v in files(24).items()}
 
 
 def test_removed_documents_leave_no_row_and_no_hit(collection: Collection, embedder: WordEmbedder) -> None:

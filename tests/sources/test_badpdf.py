@@ -18,7 +18,7 @@ from rag.sources.isolate import Limits
 from rag.types import Reading, Status
 
 PRACTICE = Path(os.environ.get("RAG_PRACTICE_DATA", Path(__file__).parents[3] / "shared/data")) / "badpdf"
-SECONDS = 15.0
+SECONDS = 9.0
 
 INDEXED = """
 gen__attachment-exe gen__double-printed-bold gen__enc-aes256-owner-only gen__hyphenation gen__inject-markdown-exfil
@@ -126,9 +126,9 @@ def test_pages_and_reasons_are_named(readings: dict[str, Reading]) -> None:
 
 def _one(folder: Path) -> Reading:
     begun = time.monotonic()
-    source = Folder(folder, limits=Limits(seconds=6))
+    source = Folder(folder, limits=Limits(seconds=3))
     (reading,) = source.read(list(source.scan()))
-    assert time.monotonic() - begun < 12
+    assert time.monotonic() - begun < 10
     return reading
 
 
@@ -160,7 +160,7 @@ def _bombs() -> Iterator[tuple[str, bytes, tuple[Status, ...]]]:
     nested = b"<w:sdt><w:sdtContent>" * 50_000
     yield "nested.docx", _docx_with(b"<w:document %s><w:body>%s" % (W, nested)), (Status.DAMAGED, Status.LIMIT)
     yield "deep.html", b"<div><b>" * 100_000 + b"deep", (Status.INDEXED, Status.NO_TEXT, Status.DAMAGED, Status.LIMIT)
-    yield "wide.csv", b"a," * 20_000_000, (Status.INDEXED, Status.LIMIT)
+    yield "wide.csv", b"a," * 5_000_000, (Status.INDEXED, Status.LIMIT)
     yield "quote.csv", b'"' + b"x" * (20 << 20), (Status.INDEXED, Status.DAMAGED)
     yield "line.txt", b"x" * (20 << 20), (Status.INDEXED,)
     yield "parts.eml", b"Content-Type: multipart/mixed; boundary=x\n\n" + b"--x\n\n" * 200_000, tuple(Status)

@@ -249,7 +249,7 @@ def test_a_page_that_kills_pdfium_costs_no_other(tmp_path: Path) -> None:
     (tmp_path / "bomb.pdf").write_bytes(
         data.replace(b"<</Length 1>>stream\n?", b"<</Filter/FlateDecode" + _packed(bomb))
     )
-    (reading,) = _read(Folder(tmp_path, limits=Limits(seconds=9))).values()
+    (reading,) = _read(Folder(tmp_path, limits=Limits(seconds=6))).values()
     assert reading.document is not None
     assert reading.document.text == "Before the bomb\n\nAfter the bomb"
     assert reading.outcome.status is Status.PARTLY

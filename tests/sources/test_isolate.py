@@ -168,9 +168,9 @@ def test_a_slow_consumer_holds_the_workers_back() -> None:
     for fetched, _ in enumerate(results):
         # All the work that may be begun is begun while this consumer dawdles; a thousand jobs would be, otherwise.
         for _ in range(3):
-            begun.acquire(timeout=0.01)
+            begun.acquire(timeout=0.02)
         ahead.append(len(started) - fetched)
-        if fetched == 100:
+        if fetched == 30:
             break
     results.close()
     assert max(ahead) <= 2 * workers + 1

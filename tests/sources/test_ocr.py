@@ -127,7 +127,7 @@ def test_a_page_without_words_is_said_to_have_none(tesseract: Tesseract, files: 
 def test_an_engine_that_fails_costs_its_page_and_is_tried_again(tesseract: Tesseract, files: Path, deed: str) -> None:
     engine, cache = tesseract.install(deed), Cache()
     (entry,) = (entry for entry in Folder(files).scan() if entry.name == "mixed.pdf")
-    recogniser = Recogniser(engine, cache, Limits(seconds=2))
+    recogniser = Recogniser(engine, cache, Limits(seconds=1.5))
     try:
         assert sorted(recogniser.read(entry, [2, 3])) == [(2, ""), (3, "")]
     finally:
