@@ -5,22 +5,18 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rag.errors import DamagedError, FingerprintError, StorageError, UsageError
-from rag.index import generation
-from rag.index.ledger import Ledger, damaged_ledger
+from rag.index import audit, database, generation
+from rag.index.ledger import Ledger
 from rag.index.lock import writing
 from rag.index.sync import Progress, plan, sync
-from rag.types import Card, Embedder, FileReport, Fingerprint, Hit, Source, SyncReport
-
-if TYPE_CHECKING:
-    from rag.types import Vectors
+from rag.index.view import View
+from rag.types import Card, Embedder, FileReport, Fingerprint, Source, SyncReport
 
 LEDGER = "ledger.sqlite"
 LOCK = "writer.lock"
@@ -99,7 +95,7 @@ class Collection:
         with writing(self.home / LOCK), closing(Ledger.open(self.home / LEDGER)) as ledger:
             problems = ledger.integrity()
             if problems:
-                raise DamagedError(damaged_ledger(ledger.path, problems[0]))
+                raise DamagedError(database.damaged_ledger(ledger.path, problems[0]))
             row = ledger.generation()
             damaged = generation.damages(self.home, row) if row else ["no index was published"]
             if not generation.publish(ledger, self.home, rebuild=bool(damaged)):
@@ -129,8 +125,13 @@ class Collection:
 
     def index(self, pattern: str | None = None) -> View:
         """The collection as something to search; with a glob, only documents whose name it matches."""
-        self._refresh()
-        return View(self, pattern)
+        ledger = self._reading()
+        state = ledger.state
+        if self._snapshot is None or state != self._state:  # another process has committed since
+            self._snapshot = generation.load(ledger, self.home)
+            self._cards = [Card(*row) for row in ledger.openings()]
+            self._state = state
+        return View(ledger, self._snapshot, self._cards, pattern)
 
     def check_fingerprint(self, made_by: Fingerprint) -> None:
         """Raises FingerprintError unless the vectors were made by the same model in the same way."""
@@ -177,7 +178,7 @@ class Collection:
         problems = ledger.integrity()
         if problems:
             return problems
-        problems = [*_unfaithful(ledger), *_unsearchable(ledger)]
+        problems = [*audit.unfaithful(ledger), *audit.unsearchable(ledger)]
         row = ledger.generation()
         if row:
             problems += generation.damages(self.home, row)
@@ -226,62 +227,6 @@ class Collection:
             self._ledger = Ledger.read(self.home / LEDGER)
         return self._ledger
 
-    def _refresh(self) -> None:
-        """Picks up what other processes have committed since."""
-        ledger = self._reading()
-        state = ledger.state
-        if self._snapshot is None or state != self._state:
-            self._snapshot = generation.load(ledger, self.home)
-            self._cards = [Card(*row) for row in ledger.openings()]
-            self._state = state
-
-
-class View:
-    """A rag.types.Index over a collection, or over the documents that a glob leaves of it."""
-
-    def __init__(self, collection: Collection, pattern: str | None) -> None:
-        self._collection = collection
-        self._cards = [card for card in collection._cards if pattern is None or _matches(card.name, pattern)]
-        self._names: dict[int, str] = {}
-        for card in self._cards:
-            self._names.setdefault(card.id, card.name)
-        self._among = None if pattern is None else frozenset(self._names)
-
-    def cards(self) -> Sequence[Card]:
-        return self._cards
-
-    def dense(self, vector: Vectors, k: int, among: Sequence[int] | None = None) -> list[Hit]:
-        allowed = self._allowed(among)
-        ledger, snapshot = self._collection._reading(), self._collection._snapshot
-        if snapshot is None or allowed == []:
-            return []
-        only = None if allowed is None else ledger.passage_ids_of(allowed)
-        return self._found(lambda n: snapshot.dense(vector, n, only), k, len(snapshot))
-
-    def keyword(self, question: str, k: int, among: Sequence[int] | None = None) -> list[Hit]:
-        allowed = self._allowed(among)
-        snapshot = self._collection._snapshot
-        if snapshot is None or allowed == []:
-            return []
-        return self._found(lambda n: snapshot.keyword(question, n, allowed), k, len(snapshot))
-
-    def _allowed(self, among: Sequence[int] | None) -> list[int] | None:
-        if among is None:
-            return None if self._among is None else sorted(self._among)
-        return [id_ for id_ in among if self._among is None or id_ in self._among]
-
-    def _found(self, search: Any, k: int, most: int) -> list[Hit]:
-        """The k best that the ledger still holds: an index may lag behind what was removed, so ask for more until
-        there are enough."""
-        wanted = min(k, most)
-        while True:
-            found = search(wanted)
-            passages = self._collection._reading().passages([id_ for id_, _ in found], self._names)
-            hits = [Hit(passages[id_], score) for id_, score in found if id_ in passages]
-            if len(hits) >= k or len(found) < wanted or wanted >= most:
-                return hits[:k]
-            wanted = min(2 * wanted, most)
-
 
 class PageCache:
     """Pages read by OCR, by content, page number and engine; kept in the ledger."""
@@ -301,14 +246,6 @@ class PageCache:
                 ledger.put_page(version, page, engine, text)
 
 
-def _matches(name: str, pattern: str) -> bool:
-    """A glob over the name, over one of its folders, or over its last part."""
-    pattern = pattern.rstrip("/")
-    parts = name.split("/")
-    folders = ("/".join(parts[:i]) for i in range(1, len(parts) + 1))
-    return any(fnmatchcase(folder, pattern) for folder in folders) or fnmatchcase(parts[-1], pattern)
-
-
 def _compare(stored: Fingerprint, given: Fingerprint, name: str) -> None:
     if stored == given:
         return
@@ -322,29 +259,3 @@ def _compare(stored: Fingerprint, given: Fingerprint, name: str) -> None:
         f"{given.model}@{given.revision} ({given.dimension}) cannot search it. Nothing was changed; choose that model, "
         "or index into a new --collection."
     )
-
-
-def _unfaithful(ledger: Ledger) -> list[str]:
-    """Passages that are not the text of their document at their offsets."""
-    problems = []
-    for id_, document in ledger.documents():
-        if not document.name:
-            problems.append(f"document {id_} belongs to no file")
-        for passage_id, start, end, text in ledger.spans(id_):
-            if document.text[start:end] != text:
-                problems.append(f"passage {passage_id} is not the text of {document.name} at {start}:{end}")
-    return problems
-
-
-def _unsearchable(ledger: Ledger) -> list[str]:
-    """Vectors that no search would find, or of the wrong passage."""
-    import numpy as np
-
-    ids, vectors = ledger.vectors()
-    if not ids:
-        return []
-    if vectors.shape[1] != ledger.fingerprint.dimension:
-        return [f"vectors have {vectors.shape[1]} dimensions instead of {ledger.fingerprint.dimension}"]
-    lengths = np.linalg.norm(vectors, axis=1)
-    bad = np.flatnonzero(~np.isfinite(lengths) | (np.abs(lengths - 1) > 0.01))
-    return [f"the vector of passage {ids[i]} is not of unit length" for i in bad.tolist()]

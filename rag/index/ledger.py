@@ -9,65 +9,21 @@ the same whether it was embedded a moment ago or read back.
 
 from __future__ import annotations
 
-import errno
 import json
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rag.errors import DamagedError, StorageError
+from rag.index import database
 from rag.types import Document, Entry, Fingerprint, Mark, Outcome, Passage, Status
 
 if TYPE_CHECKING:
     from rag.types import Vectors
-
-SCHEMA_VERSION = 1
-SCHEMA = """
-CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE documents (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    version TEXT NOT NULL,              -- of the content: equal versions are stored once
-    title TEXT NOT NULL,
-    text BLOB NOT NULL,                 -- zlib
-    marks TEXT NOT NULL, headings TEXT NOT NULL
-);
-CREATE INDEX documents_version ON documents(version);
-CREATE TABLE files (
-    key BLOB PRIMARY KEY,               -- the path, as bytes: names need not be UTF-8
-    name TEXT NOT NULL, uri TEXT NOT NULL, version TEXT NOT NULL, size INTEGER NOT NULL,
-    reader TEXT NOT NULL,               -- what read it: another reader may succeed where this one failed
-    status TEXT NOT NULL, reason TEXT NOT NULL, remedy TEXT NOT NULL,
-    pages INTEGER, pages_without_text TEXT NOT NULL,
-    document INTEGER REFERENCES documents(id)
-) WITHOUT ROWID;
-CREATE INDEX files_document ON files(document);
-CREATE INDEX files_version ON files(version);
-CREATE TABLE passages (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,  -- never reused: "id > n" is what came after n
-    document INTEGER NOT NULL REFERENCES documents(id),
-    start INTEGER NOT NULL, "end" INTEGER NOT NULL,
-    heading TEXT NOT NULL, place TEXT NOT NULL, page INTEGER, text TEXT NOT NULL,
-    digest BLOB NOT NULL,               -- of what was embedded: equal digests share one embedding
-    vector BLOB NOT NULL                -- float16
-);
-CREATE INDEX passages_document ON passages(document);
-CREATE INDEX passages_digest ON passages(digest);
-CREATE TABLE removed (id INTEGER PRIMARY KEY, in_words INTEGER NOT NULL DEFAULT 1);  -- a generation may still hold them
-CREATE TRIGGER passage_removed AFTER DELETE ON passages BEGIN INSERT INTO removed(id) VALUES (OLD.id); END;
-CREATE TABLE generations (
-    number INTEGER PRIMARY KEY, through INTEGER NOT NULL,
-    vectors_through INTEGER NOT NULL, vectors_count INTEGER NOT NULL,
-    files TEXT NOT NULL                 -- JSON: {path: [size, sha256]}
-);
-CREATE TABLE page_cache (
-    version TEXT, page INTEGER, engine TEXT, text TEXT NOT NULL, PRIMARY KEY (version, page, engine)
-);
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,40 +67,30 @@ class Ledger:
 
     @classmethod
     def create(cls, path: Path, fingerprint: Fingerprint) -> Ledger:
-        draft = path.with_suffix(".new")  # appears under its name only when it is whole
-        with _explained(path):
-            draft.unlink(missing_ok=True)
-            draft.touch(mode=0o600)  # SQLite gives its -wal and -shm files the same permissions
-            with closing(sqlite3.connect(draft, isolation_level=None)) as db:
-                db.execute("PRAGMA journal_mode=WAL")
-                db.execute("PRAGMA synchronous=FULL")
-                db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION};")
-                db.execute("INSERT INTO settings VALUES ('fingerprint', ?)", [json.dumps(asdict(fingerprint))])
-                db.execute("COMMIT")
-            draft.rename(path)
+        database.create(path, {"fingerprint": json.dumps(asdict(fingerprint))})
         return cls.open(path)
 
     @classmethod
     def open(cls, path: Path) -> Ledger:
-        with _explained(path):
-            return cls(path, _connected(path, "rw"))
+        with database.explained(path):
+            return cls(path, database.connect(path, "rw"))
 
     @classmethod
     def read(cls, path: Path) -> Ledger:
         """For readers, who are never blocked and change nothing, even where the disk is read-only."""
-        with _explained(path):
+        with database.explained(path):
             try:
-                return cls(path, _connected(path, "ro"))
+                return cls(path, database.connect(path, "ro"))
             except sqlite3.OperationalError:
                 # A WAL database on a read-only disk opens only when SQLite is promised that nobody writes.
-                return cls(path, _connected(path, "ro&immutable=1"))
+                return cls(path, database.connect(path, "ro&immutable=1"))
 
     def close(self) -> None:
         self._db.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        with _explained(self.path):
+        with database.explained(self.path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -157,7 +103,7 @@ class Ledger:
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Several reads that see one state."""
-        with _explained(self.path):
+        with database.explained(self.path):
             self._db.execute("BEGIN")
             try:
                 yield
@@ -167,7 +113,7 @@ class Ledger:
     # ------------------------------------------------------------------------------------------- reading
 
     def _rows(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Any]:
-        with _explained(self.path):
+        with database.explained(self.path):
             yield from self._db.execute(sql, values)
 
     def _one(self, sql: str, values: Sequence[Any] = ()) -> Any:
@@ -385,59 +331,6 @@ class Ledger:
     def put_page(self, version: str, page: int, engine: str, text: str) -> None:
         with self.transaction():
             self._db.execute("INSERT OR REPLACE INTO page_cache VALUES (?, ?, ?, ?)", (version, page, engine, text))
-
-
-def _connected(path: Path, mode: str) -> sqlite3.Connection:
-    if not path.exists():
-        raise DamagedError(f"{path} is missing. The source files are untouched; index them again.")
-    quoted = str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-    db = sqlite3.connect(f"file:{quoted}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False)
-    db.execute("PRAGMA synchronous=FULL")
-    db.execute("PRAGMA foreign_keys=ON")
-    db.execute("PRAGMA mmap_size=268435456")
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if version == 0:
-        raise DamagedError(damaged_ledger(path, "it holds no ledger"))
-    if version != SCHEMA_VERSION:
-        raise DamagedError(
-            f"{path} has schema {version}, this program reads {SCHEMA_VERSION}. Nothing was changed; "
-            "use the version of beluga-rag that made it, or index again under another --collection."
-        )
-    return db
-
-
-def damaged_ledger(path: Path, why: object) -> str:
-    return (
-        f"The ledger {path} is damaged ({why}). Your documents are untouched. Restore the file from a backup, "
-        "or remove the collection (rag remove) and index again."
-    )
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """SQLite's errors in the words of this project."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}:
-            raise StorageError(
-                f"Disk full or failing while writing {path} ({error}). What was indexed before is safe. "
-                "Free space and run the same command again; it goes on where it stopped."
-            ) from error
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}:
-            raise StorageError(
-                f"{path} cannot be written ({error}). Nothing was changed; check its permissions."
-            ) from error
-        raise
-    except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):
-            raise
-        raise DamagedError(damaged_ledger(path, error)) from error
-    except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO, errno.EFBIG}:
-            raise StorageError(f"Cannot write {path}: {error.strerror}. What was indexed before is safe.") from error
-        raise
 
 
 def _file(row: Sequence[Any]) -> FileRow:

@@ -34,18 +34,16 @@ class WordIndex:
         self._analyzer = _analyzer(tantivy)
         self._index.register_tokenizer(ANALYZER, self._analyzer)
         self._searcher = self._index.searcher()
-        self._links: TemporaryDirectory[str] | None = None  # removed with the index
 
     @classmethod
     def open(cls, folder: Path) -> WordIndex:
         """To search only. tantivy writes a lock into every folder that it opens, so it is given one of links: a
-        collection is never written to by a reader, and can lie on a read-only disk."""
-        links = TemporaryDirectory(prefix="beluga-rag-")
-        for path in folder.resolve().iterdir():
-            Path(links.name, path.name).symlink_to(path)
-        index = cls(Path(links.name))
-        index._links = links
-        return index
+        collection is never written to by a reader, and can lie on a read-only disk. The links can go at once, as
+        the files are mapped into memory by then."""
+        with TemporaryDirectory(prefix="beluga-rag-", ignore_cleanup_errors=True) as links:
+            for path in folder.resolve().iterdir():
+                Path(links, path.name).symlink_to(path)
+            return cls(Path(links))
 
     def __len__(self) -> int:
         return int(self._searcher.num_docs)

@@ -10,9 +10,10 @@ from pathlib import Path, PurePosixPath
 from rag.errors import UsageError
 from rag.sources import formats, title
 from rag.sources.assemble import Gathered, assemble, judge
-from rag.sources.isolate import Child, Limits, run
+from rag.sources.isolate import Child, Limits
 from rag.sources.ocr import Engine, PageCache, Recogniser
 from rag.sources.parts import State
+from rag.sources.pool import run
 from rag.sources.reading import gather
 from rag.sources.walk import Walk, identify
 from rag.types import Document, Entry, Outcome, Reading, Status
@@ -85,7 +86,7 @@ class Folder:
         yield from (Reading(entry, entry.problem) for entry in entries if entry.problem is not None)
         readable = [entry for entry in entries if entry.problem is None]
         pictured = []
-        for reading in run(readable, self._read, min(self._workers, len(readable)) or 1, self._limits):
+        for reading in run(readable, self._read, self._workers, self._limits):
             if isinstance(reading, Entry):
                 pictured.append(reading)
             else:

@@ -12,16 +12,11 @@ import select
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
-from typing import IO, Any, Generic, TypeVar
-
-J = TypeVar("J")
-R = TypeVar("R")
+from typing import IO, Any
 
 PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
 JOBS_PER_CHILD = 200  # then a fresh process: what leaks in a native library stays bounded
@@ -182,63 +177,3 @@ def _end(process: subprocess.Popen[bytes]) -> int:
     except subprocess.TimeoutExpired:
         process.kill()
         return process.wait()
-
-
-def run(
-    jobs: Iterable[J],
-    task: Callable[[Child, J], R],
-    workers: int,
-    limits: Limits,
-    program: Sequence[str] = READER,
-) -> Generator[R]:
-    """`task(child, job)` for every job, in `workers` (1 or more) threads with a child each; results as they finish.
-
-    Takes a new job only when fewer than 2 * `workers` results wait to be fetched, so a slow consumer bounds the
-    memory. Closing the iterator kills the children. An exception of `task` or `jobs` is raised here.
-    """
-    work = _Work(iter(jobs), task, threading.Semaphore(2 * workers))
-    children = [Child(limits, program) for _ in range(workers)]
-    threads = [threading.Thread(target=work.serve, args=(child,), daemon=True) for child in children]
-    for thread in threads:
-        thread.start()
-    try:
-        for _ in threads:
-            while (result := work.results.get()) is not None:
-                work.room.release()
-                if isinstance(result, BaseException):
-                    raise result
-                yield result
-    finally:
-        work.stopped.set()
-        work.room.release(len(threads))
-        for child in children:
-            child.interrupt()
-        for thread in threads:
-            thread.join()
-
-
-class _Work(Generic[J, R]):
-    """What the threads of a run share. A None among the results says that a thread has ended."""
-
-    def __init__(self, jobs: Iterator[J], task: Callable[[Child, J], R], room: threading.Semaphore) -> None:
-        self.room = room
-        self.results: SimpleQueue[R | BaseException | None] = SimpleQueue()
-        self.stopped = threading.Event()
-        self._jobs = jobs
-        self._task = task
-        self._lock = threading.Lock()
-
-    def serve(self, child: Child) -> None:
-        try:
-            while self.room.acquire() and not self.stopped.is_set():
-                with self._lock:
-                    try:
-                        job = next(self._jobs)
-                    except StopIteration:
-                        return
-                self.results.put(self._task(child, job))
-        except BaseException as error:  # crosses to the consumer's thread, which raises it
-            self.results.put(error)
-        finally:
-            child.close()
-            self.results.put(None)

@@ -15,11 +15,11 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from queue import SimpleQueue
 from typing import Protocol
 
 from rag.sources import formats
-from rag.sources.isolate import Child, ChildError, Limits, run
+from rag.sources.isolate import Child, ChildError, Limits
+from rag.sources.pool import Pool
 from rag.types import Entry
 
 MAX_LANGUAGES = 4  # each one costs time on every page
@@ -92,8 +92,7 @@ class Recogniser:
     def __init__(self, engine: Engine, cache: PageCache | None, limits: Limits = LIMITS) -> None:
         self.engine = engine
         self._cache = cache
-        self._jobs: SimpleQueue[tuple[Entry, int] | None] = SimpleQueue()
-        self._answers = run(iter(self._jobs.get, None), self._ask, engine.workers, limits)
+        self._pool = Pool(self._ask, engine.workers, limits)
 
     def read(self, entry: Entry, pages: Sequence[int]) -> Iterator[tuple[int, str]]:
         """The text of each of the PDF's `pages`, in any order; "" where nothing was recognised. What the cache
@@ -102,19 +101,18 @@ class Recogniser:
         for page in pages:
             known = self._cache.get(entry.version, page, self.engine.name) if self._cache else None
             if known is None:
-                self._jobs.put((entry, page))
+                self._pool.submit((entry, page))
                 asked += 1
             else:
                 yield page, known
         for _ in range(asked):
-            page, text = next(self._answers)
+            page, text = self._pool.result()
             if text is not None and self._cache is not None:
                 self._cache.put(entry.version, page, self.engine.name, text)
             yield page, text or ""
 
     def close(self) -> None:
-        self._jobs.put(None)
-        self._answers.close()
+        self._pool.close()
 
     def _ask(self, child: Child, job: tuple[Entry, int]) -> tuple[int, str | None]:
         entry, page = job

@@ -1,0 +1,122 @@
+"""The ledger's SQLite file: its schema, how it is opened, and its errors in the words of this project."""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from rag.errors import DamagedError, StorageError
+
+SCHEMA_VERSION = 1
+SCHEMA = """
+CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE documents (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    version TEXT NOT NULL,              -- of the content: equal versions are stored once
+    title TEXT NOT NULL,
+    text BLOB NOT NULL,                 -- zlib
+    marks TEXT NOT NULL, headings TEXT NOT NULL
+);
+CREATE INDEX documents_version ON documents(version);
+CREATE TABLE files (
+    key BLOB PRIMARY KEY,               -- the path, as bytes: names need not be UTF-8
+    name TEXT NOT NULL, uri TEXT NOT NULL, version TEXT NOT NULL, size INTEGER NOT NULL,
+    reader TEXT NOT NULL,               -- what read it: another reader may succeed where this one failed
+    status TEXT NOT NULL, reason TEXT NOT NULL, remedy TEXT NOT NULL,
+    pages INTEGER, pages_without_text TEXT NOT NULL,
+    document INTEGER REFERENCES documents(id)
+) WITHOUT ROWID;
+CREATE INDEX files_document ON files(document);
+CREATE INDEX files_version ON files(version);
+CREATE TABLE passages (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,  -- never reused: "id > n" is what came after n
+    document INTEGER NOT NULL REFERENCES documents(id),
+    start INTEGER NOT NULL, "end" INTEGER NOT NULL,
+    heading TEXT NOT NULL, place TEXT NOT NULL, page INTEGER, text TEXT NOT NULL,
+    digest BLOB NOT NULL,               -- of what was embedded: equal digests share one embedding
+    vector BLOB NOT NULL                -- float16
+);
+CREATE INDEX passages_document ON passages(document);
+CREATE INDEX passages_digest ON passages(digest);
+CREATE TABLE removed (id INTEGER PRIMARY KEY, in_words INTEGER NOT NULL DEFAULT 1);  -- a generation may still hold them
+CREATE TRIGGER passage_removed AFTER DELETE ON passages BEGIN INSERT INTO removed(id) VALUES (OLD.id); END;
+CREATE TABLE generations (
+    number INTEGER PRIMARY KEY, through INTEGER NOT NULL,
+    vectors_through INTEGER NOT NULL, vectors_count INTEGER NOT NULL,
+    files TEXT NOT NULL                 -- JSON: {path: [size, sha256]}
+);
+CREATE TABLE page_cache (
+    version TEXT, page INTEGER, engine TEXT, text TEXT NOT NULL, PRIMARY KEY (version, page, engine)
+);
+"""
+
+
+def create(path: Path, settings: dict[str, str]) -> None:
+    """Makes an empty ledger with some settings; it appears under its name only when it is whole."""
+    draft = path.with_suffix(".new")
+    with explained(path):
+        draft.unlink(missing_ok=True)
+        draft.touch(mode=0o600)  # SQLite gives its -wal and -shm files the same permissions
+        with closing(sqlite3.connect(draft, isolation_level=None)) as db:
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=FULL")
+            db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION};")
+            db.executemany("INSERT INTO settings VALUES (?, ?)", settings.items())
+            db.execute("COMMIT")
+        draft.rename(path)
+
+
+def connect(path: Path, mode: str) -> sqlite3.Connection:
+    if not path.exists():
+        raise DamagedError(f"{path} is missing. The source files are untouched; index them again.")
+    quoted = str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    db = sqlite3.connect(f"file:{quoted}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False)
+    db.execute("PRAGMA synchronous=FULL")
+    db.execute("PRAGMA foreign_keys=ON")
+    db.execute("PRAGMA mmap_size=268435456")
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if version == 0:
+        raise DamagedError(damaged_ledger(path, "it holds no ledger"))
+    if version != SCHEMA_VERSION:
+        raise DamagedError(
+            f"{path} has schema {version}, this program reads {SCHEMA_VERSION}. Nothing was changed; "
+            "use the version of beluga-rag that made it, or index again under another --collection."
+        )
+    return db
+
+
+def damaged_ledger(path: Path, why: object) -> str:
+    return (
+        f"The ledger {path} is damaged ({why}). Your documents are untouched. Restore the file from a backup, "
+        "or remove the collection (rag remove) and index again."
+    )
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """SQLite's errors in the words of this project."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}:
+            raise StorageError(
+                f"Disk full or failing while writing {path} ({error}). What was indexed before is safe. "
+                "Free space and run the same command again; it goes on where it stopped."
+            ) from error
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}:
+            raise StorageError(
+                f"{path} cannot be written ({error}). Nothing was changed; check its permissions."
+            ) from error
+        raise
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):
+            raise
+        raise DamagedError(damaged_ledger(path, error)) from error
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO, errno.EFBIG}:
+            raise StorageError(f"Cannot write {path}: {error.strerror}. What was indexed before is safe.") from error
+        raise
