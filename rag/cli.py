@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from rag import __version__
 from rag.errors import RagError, UsageError
+from rag.evaluation.commands import add_commands
 
 if TYPE_CHECKING:
     from rag.config import Config
@@ -84,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     command("repair", _repair, "rebuild what can be rebuilt, from the ledger")
     remove = command("remove", _remove, "delete a collection (never your documents)")
     remove.add_argument("--yes", action="store_true", help="do not ask")
+    add_commands(command)
     return parser
 
 

@@ -49,22 +49,24 @@ def load_run(folder: Path) -> Run:
 
 
 def make_folder(folder: Path) -> None:
+    """Raises UsageError for a folder with files that are no run's."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        names = sorted(path.name for path in folder.iterdir())
     except OSError as error:
         raise StorageError(f"Cannot write {folder}: {error.strerror}. Nothing was changed.") from error
+    others = [name for name in names if not name.startswith((_WRITING, LOCK))]
+    if others and CONFIG not in others:
+        raise UsageError(f"{folder} is not empty and holds no run ({others[0]}). Choose another --out.")
 
 
 def claim(folder: Path, config: Mapping[str, Any]) -> None:
     """Makes the folder that of a run with this config, or sees that it already is.
 
-    Raises UsageError for a folder that holds another run, or files that are no run's.
+    Raises UsageError for a folder that holds another run.
     """
     before = _read_config(folder)
     if before is None:
-        others = [path.name for path in folder.iterdir() if not path.name.startswith((_WRITING, LOCK))]
-        if others:
-            raise UsageError(f"{folder} is not empty and holds no run ({sorted(others)[0]}). Choose another --out.")
         write_whole(folder / CONFIG, _as_json(config))
     elif before != json.loads(_as_json(config)):
         raise UsageError(

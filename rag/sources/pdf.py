@@ -7,6 +7,7 @@ files that PDFium will not, and survives some that kill it.
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Iterator
 from itertools import islice
@@ -28,12 +29,12 @@ MAX_BOOKMARKS = 5_000
 MAX_STRING = 32_767  # PDFium cuts a longer string operand without a word
 MAX_OBJECTS = 2_000  # looked at, on a page without text
 MAX_TITLE = 120
-FEW_PATHS = 12  # a frame and some rules; more of them are a drawing, or letters as outlines
+FEW_STROKES = 12  # a frame and some rules; more of them are a drawing, or letters as outlines
 SPARSE = 16  # letters and digits: a page number, a scanner's stamp
 PAGE_SIZED = 0.5  # of the page's area: an image this large is the page itself
 SPECK = 0.002  # of the page's area: an image smaller than this is dirt
 
-_PATH, _IMAGE, _SHADING = 2, 3, 4  # FPDF_PAGEOBJ_*
+_TEXT, _PATH, _IMAGE, _SHADING = 1, 2, 3, 4  # FPDF_PAGEOBJ_*
 _SPACES = re.compile(r"[ \t]{2,}")
 
 
@@ -87,9 +88,9 @@ def _page(document: pdfium.PdfDocument, number: int, fallback: Fallback) -> Part
         return _page_by_pypdf(fallback, number, label)
     doubtful = not raw.strip() or is_garbled(raw)
     cut = any(len(line) >= MAX_STRING for line in raw.split("\r\n"))
-    if cut or (doubtful and drawn is not State.PICTURE):
+    if cut or doubtful:
         other = fallback.text(number)
-        if other is None and fallback.is_open and not raw.strip():
+        if other is None and fallback.is_open and not raw.strip() and drawn is not State.PICTURE:
             return Part("", label, number, State.FAILED)  # there is something, but neither can unpack it
         if other and other.strip() and not is_garbled(other) and (doubtful or len(other) > len(raw)):
             raw, doubtful = other, False
@@ -132,14 +133,20 @@ def _drawn(page: pdfium.PdfPage, sparse: bool) -> State:
     """PICTURE if something to read may be drawn on the page; beside `sparse` text it must fill half of it."""
     width, height = page.get_size()
     least = (PAGE_SIZED if sparse else SPECK) * width * height
-    paths = 0
+    strokes = 0  # lines and glyphs: letters may be drawn as either, and mean no character
     for thing in islice(page.get_objects(max_depth=5), MAX_OBJECTS):
-        if thing.type in (_IMAGE, _SHADING):
-            left, bottom, right, top = thing.get_bounds()
-            if (right - left) * (top - bottom) >= least:
-                return State.PICTURE
-        paths += thing.type == _PATH
-    return State.PICTURE if paths > FEW_PATHS and not sparse else State.BLANK
+        if thing.type in (_IMAGE, _SHADING) and _area(thing) >= least:
+            return State.PICTURE
+        strokes += thing.type in (_PATH, _TEXT)
+    return State.PICTURE if strokes > FEW_STROKES and not sparse else State.BLANK
+
+
+def _area(thing: pdfium.PdfObject) -> float:
+    try:
+        left, bottom, right, top = thing.get_bounds()
+    except _pdfium_error():
+        return math.inf  # nobody knows: better a page too many to look at than one too few
+    return float((right - left) * (top - bottom))
 
 
 def _label(document: pdfium.PdfDocument, number: int) -> str:
@@ -149,15 +156,19 @@ def _label(document: pdfium.PdfDocument, number: int) -> str:
 
 
 def _outline(document: pdfium.PdfDocument) -> Iterator[Bookmark]:
+    """As much of it as is sound."""
     above: list[str] = []
-    for bookmark in islice(document.get_toc(max_depth=6), MAX_BOOKMARKS):
-        title = " ".join(normalize(bookmark.get_title()).split())[:MAX_TITLE]
-        del above[bookmark.level :]
-        above.append(title)
-        destination = bookmark.get_dest()
-        index = destination.get_index() if destination else None
-        if title and index is not None:
-            yield Bookmark(title, " > ".join(filter(None, above[-3:])), index + 1)
+    try:
+        for bookmark in islice(document.get_toc(max_depth=6), MAX_BOOKMARKS):
+            title = " ".join(normalize(bookmark.get_title()).split())[:MAX_TITLE]
+            del above[bookmark.level :]
+            above.append(title)
+            destination = bookmark.get_dest()
+            index = destination.get_index() if destination else None
+            if title and index is not None:
+                yield Bookmark(title, " > ".join(filter(None, above[-3:])), index + 1)
+    except _pdfium_error():
+        return
 
 
 def _pdfium_error() -> type[Exception]:
@@ -179,6 +190,8 @@ class Fallback:
         """The number of pages. Raises RefusedError if pypdf can do nothing with the file either."""
         import pypdf
 
+        if self._reader is not None:
+            return len(self._reader.pages)
         try:
             reader = pypdf.PdfReader(io.BytesIO(self._data))
             if reader.is_encrypted and not reader.decrypt(""):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from rag.sources import child
+
+MISBEHAVING = (str(Path(__file__)),)  # the program, for a Child to run
 
 
 def hang() -> None:
@@ -56,6 +60,18 @@ def work(job: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     yield {"kind": "part", "pid": os.getpid()}
     DEEDS[job["do"]]()
     yield {"kind": "end"}
+
+
+def has_ended(pid: int) -> bool:
+    """Waits until a process that is no child of ours has ended."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([descriptor], [], [], 10)[0])
+    finally:
+        os.close(descriptor)
 
 
 if __name__ == "__main__":

@@ -118,7 +118,8 @@ def test_what_may_not_be_opened_is_told(tree: Path) -> None:
     os.chmod(tree, 0o755)
     program = (
         "import os, sys\nfrom pathlib import Path\nfrom rag.sources.folder import Folder\n"
-        f"if os.getuid() == 0: os.setgid(65534); os.setuid(65534)\nfolder = Folder(Path({str(tree)!r}))\n"
+        f"folder = Folder(Path({str(tree)!r}))\n"
+        "if os.getuid() == 0: os.setgid(65534); os.setuid(65534)  # after the imports: they may lie in root's home\n"
         "entries = list(folder.scan())\n"
         "assert [e.name for e in entries] == ['b.txt', 'c.csv', 'a/z.md'], entries\n"
         "assert entries[0].version == '' and entries[0].problem.status == 'unreadable', entries[0]\n"

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import os
-import select
 import signal
 import subprocess
 import sys
@@ -9,10 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from misbehaving import MISBEHAVING, has_ended
 
 from rag.sources.isolate import Child, ChildError, DiedError, Limits, TimedOutError, TooLongError
-
-MISBEHAVING = (str(Path(__file__).with_name("misbehaving.py")),)
 
 
 @pytest.fixture
@@ -26,18 +23,6 @@ def _pid(child: Child) -> int:
     first, end = child.ask({"do": "nothing"})
     assert end == {"kind": "end"}
     return int(first["pid"])
-
-
-def _has_ended(pid: int) -> bool:
-    """Waits until a process that is no child of ours has ended."""
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    try:
-        return bool(select.select([descriptor], [], [], 10)[0])
-    finally:
-        os.close(descriptor)
 
 
 def test_a_process_serves_many_jobs(child: Child) -> None:
@@ -61,7 +46,7 @@ def test_what_a_bad_child_gave_is_kept_and_it_is_replaced(child: Child, what: st
     with pytest.raises(error):
         messages.extend(child.ask({"do": what}, seconds=1.0))
     assert messages[0] == {"kind": "part", "pid": before}
-    assert _has_ended(before)
+    assert has_ended(before)
     assert _pid(child) != before
 
 
@@ -92,7 +77,7 @@ def test_an_answer_that_is_not_read_to_its_end_costs_the_child_its_life(child: C
     answer = child.ask({"do": "hang"})
     pid = next(iter(answer))["pid"]
     answer.close()  # type: ignore[attr-defined]
-    assert _has_ended(pid)
+    assert has_ended(pid)
     assert _pid(child) != pid
 
 
@@ -106,7 +91,7 @@ def test_children_die_with_a_parent_that_is_killed() -> None:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
         parent.kill()
-    assert _has_ended(pid)
+    assert has_ended(pid)
 
 
 def test_a_folder_that_is_read_cannot_lend_its_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ import time
 import zlib
 
 import pytest
-from pdf_writer import picture, show, stream, write_pdf
+from pdf_writer import HELVETICA, picture, show, stream, write_pdf
 
 from rag.sources import pdf
 from rag.sources.parts import Bookmark, Facts, Part, RefusedError, State
@@ -68,6 +68,18 @@ def test_a_part_of_the_pages() -> None:
 def test_what_a_page_gave(content: bytes, state: State) -> None:
     _, (part,) = _read(write_pdf([content]))
     assert part.state is state
+
+
+def test_glyphs_that_mean_nothing_are_a_picture() -> None:
+    """A font whose every letter is said to be a space: the page shows words, and its text layer has none."""
+    cmap = (
+        b"begincmap 1 begincodespacerange <00> <ff> endcodespacerange 1 beginbfrange <20> <7e> [%s] endbfrange endcmap"
+    )
+    unicode = stream(cmap % b" ".join([b"<0020>"] * 95))
+    font = HELVETICA.replace(b">>", b"/ToUnicode 4 0 R>>")
+    data = write_pdf([show(*"These are words that only a reader of the picture can see".split() * 2)], extra=[unicode])
+    _, (part,) = _read(data.replace(HELVETICA, font))
+    assert (part.text, part.state) == ("", State.PICTURE)
 
 
 def test_garbled_pages_give_no_text() -> None:

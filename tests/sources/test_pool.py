@@ -2,14 +2,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from pathlib import Path
 
 import pytest
+from misbehaving import MISBEHAVING, has_ended
 
 from rag.sources.isolate import Child, ChildError, Limits
 from rag.sources.pool import Pool, run
-
-MISBEHAVING = (str(Path(__file__).with_name("misbehaving.py")),)
 
 
 def test_every_job_is_done_once_and_errors_are_raised_here() -> None:
@@ -81,7 +79,7 @@ def test_closing_ends_the_children_at_once() -> None:
     next(results)
     assert hanging.wait(30)
     results.close()
-    assert all(map(_has_ended, pids))
+    assert all(map(has_ended, pids))
 
 
 def test_a_pool_may_be_closed_while_it_waits_for_work() -> None:
