@@ -216,4 +216,5 @@ def _is_stock(settings: Mapping[str, Any], pooling: Mapping[str, Any]) -> bool:
         and not any(settings.get(key) for key in ("processing_kwargs", "query_expansion", "query_length"))
         and not settings.get("document_length")
         and bool(pooling.get("include_prompt", True))
+        and set(_poolings(pooling)) <= set(_POOLINGS_BY_OLD_KEY.values())
     )

@@ -61,8 +61,13 @@ class Collection:
         with writing(self.home / LOCK), closing(self._writable(embedder.fingerprint)) as ledger:
             if root is not None:
                 ledger.add_root(root)
-            report = sync(ledger, source, embedder, collection=self.name, prune=prune, progress=progress)
-            generation.publish(ledger, self.home)
+
+            def publish() -> bool:
+                return generation.publish(ledger, self.home)
+
+            how: dict[str, Any] = {"prune": prune, "progress": progress, "checkpoint": publish}
+            report = sync(ledger, source, embedder, collection=self.name, **how)
+            publish()
         return report
 
     def plan(

@@ -40,16 +40,7 @@ class OpenVinoEncoder:
     work is wasted. In bfloat16 where the processor has it, else in float32."""
 
     def __init__(self, checkpoint: Checkpoint, tokenizer: TextTokenizer) -> None:
-        import openvino
-
-        core = openvino.Core()
-        precision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
-        settings = {
-            "INFERENCE_PRECISION_HINT": precision,
-            "PERFORMANCE_HINT": "THROUGHPUT",
-            "CPU_RUNTIME_CACHE_CAPACITY": CPU_CACHE_ENTRIES,
-        }
-        compiled = core.compile_model(graph(checkpoint), "CPU", settings)
+        compiled = _compiled(checkpoint)
         # One more than run at a time, so that the next batch lies ready while a finished one is read.
         parallel = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS") + 1
         self._requests = [compiled.create_infer_request() for _ in range(parallel)]
@@ -128,7 +119,7 @@ class TorchEncoder:
         dtype = torch.float32
         if device.startswith("cuda"):
             dtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-        loading: dict[str, Any] = {"use_safetensors": True, "dtype": dtype, "attn_implementation": "sdpa"}
+        loading: dict[str, Any] = {"use_safetensors": True, "dtype": dtype}
         try:
             self._model = SentenceTransformer(
                 str(checkpoint.folder),
@@ -155,6 +146,26 @@ class TorchEncoder:
     def _encode(self, texts: Sequence[str], **options: Any) -> Any:
         clean = [valid(text) for text in texts]
         return self._model.encode(clean, batch_size=self._batch, show_progress_bar=False, **options)
+
+
+def _compiled(checkpoint: Checkpoint) -> Any:
+    """An openvino.CompiledModel of the checkpoint's graph."""
+    import openvino
+
+    try:
+        model = graph(checkpoint)
+    except (RuntimeError, ValueError, KeyError, TypeError, ArithmeticError) as error:
+        raise ModelError(
+            f"{checkpoint.transformer / 'config.json'} does not describe the weights beside it ({error}). "
+            "Get the model again."
+        ) from error
+    core = openvino.Core()
+    precision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
+    settings = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "THROUGHPUT"}
+    try:
+        return core.compile_model(model, "CPU", {**settings, "CPU_RUNTIME_CACHE_CAPACITY": CPU_CACHE_ENTRIES})
+    except RuntimeError:  # the last setting is undocumented, so another version may refuse it
+        return core.compile_model(model, "CPU", settings)
 
 
 def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:

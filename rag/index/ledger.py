@@ -139,10 +139,14 @@ class Ledger:
     def files_of(self, document: int) -> list[FileRow]:
         return list(map(_file, self._rows("SELECT * FROM files WHERE document = ? ORDER BY key", [document])))
 
-    def file_with(self, version: str) -> FileRow | None:
-        """Some file with this content."""
+    def file_with(self, version: str, but: bytes = b"") -> FileRow | None:
+        """Some file with this content, other than `but`."""
         return next(
-            map(_file, self._rows("SELECT * FROM files WHERE version = ? ORDER BY key LIMIT 1", [version])), None
+            map(
+                _file,
+                self._rows("SELECT * FROM files WHERE version = ? AND key != ? ORDER BY key LIMIT 1", [version, but]),
+            ),
+            None,
         )
 
     def document_of(self, version: str) -> int | None:
@@ -309,6 +313,14 @@ class Ledger:
             self._db.execute("DELETE FROM documents WHERE id = ?", [document])
         if version is not None and self.file_with(version) is None:
             self._db.execute("DELETE FROM page_cache WHERE version = ?", [version])
+
+    def drop_orphans(self) -> None:
+        """Forgets every document that no file holds. Call inside a transaction."""
+        sql = (
+            "SELECT id, version FROM documents WHERE id NOT IN (SELECT document FROM files WHERE document IS NOT NULL)"
+        )
+        for document, version in list(self._rows(sql)):
+            self.forget(version, document)
 
     def publish(self, row: GenerationRow, vectors_rebuilt: bool) -> None:
         """Makes a generation the one that readers open. Call inside a transaction."""

@@ -11,7 +11,7 @@ stopped anywhere is continued by the next: whatever was acknowledged is found un
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rag.types import Vectors
 
 WINDOW = 2048  # passages embedded together: enough to sort by length, few enough to lose when stopped
+CHECKPOINT = 20_000  # new passages, after which a generation is published in between
 GONE_SHARE = 0.2  # more than this share of the files gone at once looks like a missing drive
 FINAL = {Status.INDEXED, Status.UNSUPPORTED, Status.LIMIT}  # outcomes that another reader would not change
 
@@ -120,23 +121,33 @@ def sync(
     collection: str,
     prune: bool = False,
     progress: Progress | None = None,
+    checkpoint: Callable[[], object] | None = None,
 ) -> SyncReport:
-    """Brings `ledger` in step with `source`. Call under the writer's lock; publish a generation afterwards."""
+    """Brings `ledger` in step with `source`. Call under the writer's lock; publish a generation afterwards.
+
+    `checkpoint` is called whenever so much is new that readers would be glad of a generation in between.
+    """
     began = time.monotonic()
+    unpublished = 0
     known = {row.key: row for row in ledger.files()}
     todo = plan(known, source, lambda version: ledger.document_of(version) is not None, prune)
     for old, entry in todo.moves + todo.relabels:
         _relabel(ledger, entry, known[old])
     for entry in todo.troubled:
         _keep(ledger, entry, known[entry.key])
-    writer = _Writer(ledger, embedder, source.reader, known)
-    writer.write(source.read(todo.read), sum(e.size for e in todo.read), progress)
+    writer = _Writer(ledger, embedder, source.reader, known, {entry.version for entry in todo.twins})
+    for passages in writer.write(source.read(todo.read), sum(e.size for e in todo.read), progress):
+        unpublished += passages
+        if checkpoint and unpublished >= CHECKPOINT:
+            checkpoint()
+            unpublished = 0
     for entry in todo.twins:
         writer.link(entry)
     with ledger.transaction():
         for row in todo.gone:
             ledger.drop_file(row.key)
             ledger.forget(row.version, row.document)
+        ledger.drop_orphans()
     return SyncReport(
         collection=collection,
         added=todo.added,
@@ -173,15 +184,19 @@ def _keep(ledger: Ledger, entry: Entry, row: FileRow) -> None:
 class _Writer:
     """Readings into the ledger, a window of passages at a time."""
 
-    def __init__(self, ledger: Ledger, embedder: Embedder, reader: str, known: Mapping[bytes, FileRow]) -> None:
+    def __init__(
+        self, ledger: Ledger, embedder: Embedder, reader: str, known: Mapping[bytes, FileRow], awaited: Container[str]
+    ) -> None:
         self._ledger = ledger
         self._embedder = embedder
         self._reader = reader
         self._known = known
+        self._awaited = awaited  # content that files still to be linked hold: two files may have changed places
         self._max_tokens = embedder.fingerprint.max_tokens
         self.embedded = 0
 
-    def write(self, readings: Iterable[Reading], size: int, progress: Progress | None) -> None:
+    def write(self, readings: Iterable[Reading], size: int, progress: Progress | None) -> Iterator[int]:
+        """Yields the number of passages after each window that is in the ledger."""
         done = 0
         for window in _windows(self._chunked(reading) for reading in readings):
             vectors = self._vectors([passage for _, passages in window for passage in passages])
@@ -190,11 +205,11 @@ class _Writer:
                 done += reading.entry.size
                 if progress:
                     progress(done, size, reading.entry.name)
+            yield sum(len(passages) for _, passages in window)
 
     def link(self, entry: Entry) -> None:
         """Another file with content that was just read, or was there before."""
-        twin = self._ledger.file_with(entry.version)
-        if twin and twin.key != entry.key:
+        if twin := self._ledger.file_with(entry.version, but=entry.key):
             with self._ledger.transaction():
                 self._put(entry, twin.outcome, twin.document)
 
@@ -229,7 +244,7 @@ class _Writer:
     def _put(self, entry: Entry, outcome: Outcome, document: int | None) -> None:
         self._ledger.put_file(entry, self._reader, outcome, document)
         old = self._known.get(entry.key)
-        if old and old.document != document:
+        if old and old.document != document and old.version not in self._awaited:
             self._ledger.forget(old.version, old.document)
 
 

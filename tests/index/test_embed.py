@@ -469,6 +469,20 @@ def test_a_model_that_nothing_here_can_load(tmp_path: Path) -> None:
         load_embedder(str(folder), device="cpu").embed_passages(["a"])
 
 
+def test_a_configuration_that_does_not_fit_the_weights(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "num_attention_heads": 3}))
+    with pytest.raises(ModelError, match=r"config\.json does not describe the weights"):
+        load_embedder(str(folder), device="cpu").embed_passages(["a"])
+
+
+def test_a_pooling_that_nobody_knows(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "model", {"pooling_mode": "whale"})
+    with pytest.raises(ModelError, match="whale"):
+        load_embedder(str(folder), device="cpu").embed_passages(["a"])
+
+
 def test_vectors_that_are_not_numbers(tmp_path: Path) -> None:
     tensors = weights()
     tensors["encoder.layer.1.output.LayerNorm.bias"][3] = np.nan
