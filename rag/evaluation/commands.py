@@ -227,6 +227,7 @@ def _explain(options: argparse.Namespace) -> int:
     from rag.answer import clean_question
     from rag.evaluation import show
     from rag.evaluation.explain import explain, missing_from, stages
+    from rag.types import Evidence
 
     config = _config(options)
     question = clean_question(options.question)
@@ -235,7 +236,7 @@ def _explain(options: argparse.Namespace) -> int:
     fused = compose.retriever(replace(config, rerank="none"), collection, by)
     reranked = compose.retriever(config, collection, by) if config.rerank != "none" else None
     through = stages(question, collection.index(), by, fused, reranked, config.passages)
-    explanation = explain(question, options.document, options.page, through)
+    explanation = explain(question, Evidence(options.document, options.page), through)
     if not explanation.passages:
         explanation = replace(explanation, verdict=missing_from(collection.files(), options.document, options.page))
     if options.json:

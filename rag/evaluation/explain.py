@@ -12,14 +12,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from rag.errors import UsageError
-from rag.evaluation.matching import same_document
+from rag.evaluation.matching import matches, same_document
 from rag.generation.terms import terms
 from rag.retrieval.fuse import DEPTH
 from rag.retrieval.query import keywords
-from rag.types import Embedder, FileReport, Hit, Index, Passage, Retriever
+from rag.types import Embedder, Evidence, FileReport, Hit, Index, Passage, Retriever
 
 DEEP = 20_000  # passages looked through in the first stages
 DENSE, KEYWORD, FUSED, RERANKED = "dense", "keyword", "fused", "reranked"
+INDEX, SEARCHES = "index", f"{DENSE} and {KEYWORD}"  # what else can lose a passage
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +79,20 @@ def stages(
     return [*found, Stage(FUSED, fused.retrieve(question, DEPTH), read_again), again]
 
 
-def explain(question: str, document: str, page: int | None, through: Sequence[Stage]) -> Explanation:
-    """What became of the passages of a document, or of one page of it. Pure."""
-    wanted = {
-        hit.passage
-        for stage in through
-        for hit in stage.hits
-        if same_document(hit.passage.document, document) and page in (None, hit.passage.page)
-    }
+def explain(question: str, evidence: Evidence, through: Sequence[Stage]) -> Explanation:
+    """What became of the passages that match an evidence: of a page, of a text, or of a whole document. Pure."""
+    wanted = {hit.passage for stage in through for hit in stage.hits if matches(hit, evidence)}
     standings = tuple(_standing(question, stage, wanted) for stage in through)
-    lost_by = _lost_by(standings) if wanted else "index"
+    lost = _lost_by(standings) if wanted else INDEX
     furthest = next((hit.passage for stage in reversed(through) for hit in stage.hits if hit.passage in wanted), None)
-    verdict = _verdict(standings, lost_by)
-    return Explanation(question, document, page, len(wanted), furthest, standings, lost_by, verdict)
+    verdict = _verdict(standings, lost)
+    return Explanation(question, evidence.document, evidence.page, len(wanted), furthest, standings, lost, verdict)
+
+
+def lost_by(question: str, wanted: Sequence[Evidence], through: Sequence[Stage]) -> str:
+    """The stage that lost the evidence that came furthest; empty where one comes through."""
+    order = [INDEX, SEARCHES, *(stage.name for stage in through), ""]
+    return max((explain(question, evidence, through).lost_by for evidence in wanted), key=order.index, default="")
 
 
 def missing_from(files: Sequence[FileReport], document: str, page: int | None) -> str:
@@ -143,7 +145,7 @@ def _lost_by(standings: Sequence[Standing]) -> str:
             continue
         searched = [earlier for earlier in standings[:number] if earlier.stage in (DENSE, KEYWORD)]
         if standing.stage == FUSED and standing.rank is None and not any(earlier.kept for earlier in searched):
-            return f"{DENSE} and {KEYWORD}"
+            return SEARCHES
         return standing.stage
     return ""
 
@@ -152,9 +154,9 @@ def _verdict(standings: Sequence[Standing], lost_by: str) -> str:
     last = standings[-1]
     if not lost_by:
         return f"Found: it is number {last.rank} of those that are read."
-    if lost_by == "index":
+    if lost_by == INDEX:
         return "Lost before any search: the index holds no such passage."
-    if lost_by == f"{DENSE} and {KEYWORD}":
+    if lost_by == SEARCHES:
         return f"Lost by both searches: it is not among the first {DEPTH} of either."
     lost = next(standing for standing in standings if standing.stage == lost_by)
     where = "further down than was looked" if lost.rank is None else f"number {lost.rank}"

@@ -11,7 +11,7 @@ stopped anywhere is continued by the next: whatever was acknowledged is found un
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -135,7 +135,7 @@ def sync(
         _relabel(ledger, entry, known[old])
     for entry in todo.troubled:
         _keep(ledger, entry, known[entry.key])
-    writer = _Writer(ledger, embedder, source.reader, known, {entry.version for entry in todo.twins})
+    writer = _Writer(ledger, embedder, source.reader, known, _holders(todo.twins, known))
     for passages in writer.write(source.read(todo.read), sum(e.size for e in todo.read), progress):
         unpublished += passages
         if checkpoint and unpublished >= CHECKPOINT:
@@ -181,17 +181,27 @@ def _keep(ledger: Ledger, entry: Entry, row: FileRow) -> None:
             )
 
 
+Holders = Mapping[str, FileRow | None]
+
+
+def _holders(twins: Sequence[Entry], known: Mapping[bytes, FileRow]) -> Holders:
+    """Content that files wait to be linked to, and who held it before. It must not be forgotten meanwhile, not even
+    when no file holds it for a moment: two files may have changed places."""
+    before = {row.version: row for row in known.values() if row.document is not None}
+    return {entry.version: before.get(entry.version) for entry in twins}
+
+
 class _Writer:
     """Readings into the ledger, a window of passages at a time."""
 
     def __init__(
-        self, ledger: Ledger, embedder: Embedder, reader: str, known: Mapping[bytes, FileRow], awaited: Container[str]
+        self, ledger: Ledger, embedder: Embedder, reader: str, known: Mapping[bytes, FileRow], awaited: Holders
     ) -> None:
         self._ledger = ledger
         self._embedder = embedder
         self._reader = reader
         self._known = known
-        self._awaited = awaited  # content that files still to be linked hold: two files may have changed places
+        self._awaited = awaited
         self._max_tokens = embedder.fingerprint.max_tokens
         self.embedded = 0
 
@@ -209,7 +219,7 @@ class _Writer:
 
     def link(self, entry: Entry) -> None:
         """Another file with content that was just read, or was there before."""
-        if twin := self._ledger.file_with(entry.version, but=entry.key):
+        if twin := self._ledger.file_with(entry.version, but=entry.key) or self._awaited.get(entry.version):
             with self._ledger.transaction():
                 self._put(entry, twin.outcome, twin.document)
 

@@ -6,10 +6,10 @@ import pytest
 from conftest import Shelf, WordEmbedder
 
 from rag.errors import UsageError
-from rag.evaluation.explain import Explanation, Stage, explain, missing_from, stages
+from rag.evaluation.explain import Explanation, Stage, explain, lost_by, missing_from, stages
 from rag.index.collection import Collection
 from rag.retrieval.fuse import Hybrid
-from rag.types import FileReport, Hit, Outcome, Passage, Status
+from rag.types import Evidence, FileReport, Hit, Outcome, Passage, Status
 
 
 def passage(document: str, page: int, text: str = "Ants cost one euro.") -> Passage:
@@ -17,6 +17,7 @@ def passage(document: str, page: int, text: str = "Ants cost one euro.") -> Pass
 
 
 GOLD = passage("gold.pdf", 3)
+GOLD_PAGE = Evidence("gold.pdf", 3)
 OTHERS = [passage("other.pdf", page) for page in range(1, 400)]
 
 
@@ -36,7 +37,7 @@ def through(dense: int | None, keyword: int | None, fused: int | None, reranked:
         ranking("fused", fused, 30, 200),
         ranking("reranked", reranked, 8, 200),
     ]
-    return explain("What do ants cost?", "gold.pdf", 3, rankings)
+    return explain("What do ants cost?", GOLD_PAGE, rankings)
 
 
 @pytest.mark.parametrize(
@@ -66,8 +67,17 @@ def test_scores_say_what_was_missing() -> None:
 
 def test_keyword_search_says_which_words_are_there() -> None:
     question = "What do ants cost in Peru?"
-    found = explain(question, "gold.pdf", None, [ranking("keyword", 5, 200), ranking("fused", 5, 8)])
+    found = explain(question, Evidence("gold.pdf"), [ranking("keyword", 5, 200), ranking("fused", 5, 8)])
     assert found.standings[0].why == "has ants, cost of the question, lacks Peru"
+
+
+def test_of_several_evidences_the_one_that_came_furthest_counts() -> None:
+    rankings = [ranking("dense", 1, 200), ranking("keyword", 1, 200), ranking("fused", 9, 8)]
+    nowhere, far = Evidence("nowhere.pdf", 1), Evidence("other.pdf", 350)
+    assert lost_by("?", [nowhere], rankings) == "index"
+    assert lost_by("?", [nowhere, far], rankings) == "dense and keyword"
+    assert lost_by("?", [nowhere, GOLD_PAGE, far], rankings) == "fused"
+    assert lost_by("?", [nowhere, Evidence("other.pdf", 1)], rankings) == ""
 
 
 def test_a_place_that_no_stage_knows() -> None:
@@ -102,10 +112,11 @@ def test_over_a_collection(collection: Collection, embedder: WordEmbedder) -> No
     files: dict[str, str | None] = {f"{n}.txt": f"number {n} is here.\fback of {n}." for n in ("one", "two", "three")}
     collection.sync(Shelf(files), embedder)
     view = collection.index()
-    found = explain("back of two", "two", 2, stages("back of two", view, embedder, Hybrid(view, embedder), None, k=1))
+    through = stages("back of two", view, embedder, Hybrid(view, embedder), None, k=1)
+    found = explain("back of two", Evidence("two", 2), through)
     assert [standing.stage for standing in found.standings] == ["dense", "keyword", "fused"]
     assert [standing.rank for standing in found.standings] == [1, 1, 1]
     assert found.lost_by == ""
-    lost = explain("back of two", "three", 1, stages("back of two", view, embedder, Hybrid(view, embedder), None, k=1))
+    lost = explain("back of two", Evidence("three", 1), through)
     assert lost.lost_by == "fused"
     assert lost.standings[1].why == "shares no word with the question"

@@ -34,7 +34,7 @@ def apply(files: dict[str, str | None], operation: Operation) -> None:
             files[first], files[second] = files[second], files[first]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(OPERATIONS, max_size=14))
 def test_any_history_ends_in_the_same_collection(operations: list[Operation]) -> None:
     with tempfile.TemporaryDirectory() as folder:
