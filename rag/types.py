@@ -248,12 +248,13 @@ class SyncReport:
     seconds: float
     files: tuple[FileReport, ...]
     notes: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
         """0 when every file is simply indexed and nothing was withheld, 3 when there is something to look at."""
         simple = all(file.outcome.status is Status.INDEXED for file in self.files)
-        return 0 if simple and not self.withheld else 3
+        return 0 if simple and not self.withheld and not self.unread else 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,10 +290,19 @@ class Source(Protocol):
         """After a scan: what was passed over, such as "2 symbolic links skipped"."""
         ...
 
+    @property
+    def unread(self) -> Sequence[str]:
+        """After a scan: what could not be looked into, such as folders without permission."""
+        ...
+
     def scan(self) -> Iterator[Entry]: ...
 
     def covers(self, key: bytes) -> bool:
         """After a scan: whether an entry of this key would have been found, so that its absence means it is gone."""
+        ...
+
+    def excludes(self, key: bytes) -> bool:
+        """Whether an entry of this key is left out on purpose."""
         ...
 
     def read(self, entries: Sequence[Entry]) -> Iterator[Reading]: ...

@@ -54,6 +54,8 @@ class Shelf:
         self.reader = reader
         self.prefix = prefix
         self.skipped: list[str] = []
+        self.unread: list[str] = []
+        self.excluded: set[str] = set()
         self.read_names: list[str] = []
 
     def scan(self) -> Iterator[Entry]:
@@ -64,6 +66,9 @@ class Shelf:
 
     def covers(self, key: bytes) -> bool:
         return key.startswith(self.prefix)
+
+    def excludes(self, key: bytes) -> bool:
+        return key.removeprefix(self.prefix).decode() in self.excluded
 
     def read(self, entries: Sequence[Entry]) -> Iterator[Reading]:
         for entry in entries:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 from rag.errors import UsageError
 
 if TYPE_CHECKING:
     from rag.config import Config
+    from rag.evaluation.explain import Stage
     from rag.evaluation.questions import BadRow
-    from rag.evaluation.run import Report
+    from rag.evaluation.record import LostBy
+    from rag.evaluation.run import Progress, Report
     from rag.index.collection import Collection
     from rag.index.embed import TextEmbedder
     from rag.types import Answer, Example, Generator, Hit, Writer
@@ -63,8 +64,9 @@ def add_commands(command: Command) -> None:
 def _eval(options: argparse.Namespace) -> int:
     from rag.evaluation import show
     from rag.evaluation.questions import read_questions
+    from rag.evaluation.threshold import Threshold
 
-    asked_for = [_threshold(text) for text in options.fail_under]
+    asked_for = [Threshold.parse(text) for text in options.fail_under]
     for name, number in (("-k", options.k), ("--limit", options.limit or 1)):
         if number < 1:
             raise UsageError(f"{name} is {number}; it takes a whole number from 1.")
@@ -77,7 +79,7 @@ def _eval(options: argparse.Namespace) -> int:
         show.as_json({"folder": str(report.folder), **report.as_json()})
     else:
         show.report(report)
-    worse = [line for line in (_shortfall(report, *threshold) for threshold in asked_for) if line]
+    worse = [line for threshold in asked_for if (line := threshold.shortfall(report.figures))]
     for line in worse:
         show.say(line)
     return BELOW if worse else INCOMPLETE if report.failed or report.skipped else 0
@@ -99,23 +101,51 @@ def _measured(options: argparse.Namespace, examples: Sequence[Example], skipped:
     if examples:
         retriever.retrieve(examples[0].question, 1)  # engines are loaded outside of the measured time
     with show.progress("questions") as progress:
+        how: _How = {
+            "settings": settings,
+            "lost_by": _lost_by(_stages(config, collection, by, options.k)),
+            "skipped": skipped,
+            "progress": progress,
+        }
         if options.retrieval_only:
-            return evaluate_retrieval(
-                examples, retriever, options.out, k=options.k, settings=settings, skipped=skipped, progress=progress
-            )
+            return evaluate_retrieval(examples, retriever, options.out, k=options.k, **how)
         writer = compose.writer(config, by)
         asker = Asker(retriever, _Leading(writer, config.passages))
         return evaluate(
             examples,
             lambda question: asker.ask(question, max(options.k, config.passages)),
             options.out,
-            settings=settings,
             judge=_judge(options.judge) if options.judge else None,
             confidence=_confidence(writer) or best_score,
             tokens=by,
-            skipped=skipped,
-            progress=progress,
+            **how,
         )
+
+
+class _How(TypedDict):
+    """What both kinds of evaluation take."""
+
+    settings: dict[str, Any]
+    lost_by: LostBy
+    skipped: Sequence[BadRow]
+    progress: Progress
+
+
+def _stages(config: Config, collection: Collection, by: TextEmbedder, k: int) -> Callable[[str], list[Stage]]:
+    """What the stages of retrieval give for a question of which the first `k` hits are wanted."""
+    from rag import config as compose
+    from rag.evaluation.explain import stages
+
+    fused = compose.retriever(replace(config, rerank="none"), collection, by)
+    reranked = compose.retriever(config, collection, by) if config.rerank != "none" else None
+    index = collection.index()
+    return lambda question: stages(question, index, by, fused, reranked, k)
+
+
+def _lost_by(through: Callable[[str], list[Stage]]) -> LostBy:
+    from rag.evaluation.explain import lost_by
+
+    return lambda example: lost_by(example.question, example.evidence, through(example.question))
 
 
 def _warnings(examples: Sequence[Example], collection: Collection) -> Iterator[str]:
@@ -177,32 +207,6 @@ def _settings(config: Config, collection: Collection, by: TextEmbedder, options:
     return {"collection": held, "fingerprint": asdict(by.fingerprint), "chosen": chosen, "k": options.k}
 
 
-def _threshold(text: str) -> tuple[str, float]:
-    from rag.evaluation.catalogue import metric
-
-    name, _, value = text.partition("=")
-    try:
-        number = float(value)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise UsageError(f"--fail-under {text!r}: it takes a metric and a number, like hit@5=0.8.")
-    return metric(name).name, number
-
-
-def _shortfall(report: Report, name: str, value: float) -> str:
-    """What to say of a figure that is worse than asked for; nothing otherwise."""
-    from rag.evaluation.catalogue import metric
-
-    if name not in report.figures:
-        raise UsageError(f"--fail-under: {name} was not measured. There are: {', '.join(report.figures)}.")
-    figure = report.figures[name].value
-    which = metric(name)
-    if not which.is_worse(figure, value):
-        return ""
-    return f"{name} is {figure:.4f}, {'under' if which.higher_is_better else 'over'} {value:g}"
-
-
 # ---------------------------------------------------------------------------------------- compare, explain
 
 
@@ -226,16 +230,13 @@ def _explain(options: argparse.Namespace) -> int:
     from rag import config as compose
     from rag.answer import clean_question
     from rag.evaluation import show
-    from rag.evaluation.explain import explain, missing_from, stages
+    from rag.evaluation.explain import explain, missing_from
     from rag.types import Evidence
 
     config = _config(options)
     question = clean_question(options.question)
     collection = compose.collection(config)
-    by = compose.embedder(config)
-    fused = compose.retriever(replace(config, rerank="none"), collection, by)
-    reranked = compose.retriever(config, collection, by) if config.rerank != "none" else None
-    through = stages(question, collection.index(), by, fused, reranked, config.passages)
+    through = _stages(config, collection, compose.embedder(config), config.passages)(question)
     explanation = explain(question, Evidence(options.document, options.page), through)
     if not explanation.passages:
         explanation = replace(explanation, verdict=missing_from(collection.files(), options.document, options.page))

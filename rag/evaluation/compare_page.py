@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from rag.evaluation.cards import got
 from rag.evaluation.catalogue import metric
 from rag.evaluation.compare import Comparison, Difference, Flips, settings_that_differ
 from rag.evaluation.page import Html, page, table, tag
 from rag.evaluation.plots import interval_bar
-from rag.evaluation.report import got, shown
+from rag.evaluation.report import shown
 
 SURE = 0.05
 MOST_FLIPS = 200  # shown in full: more are counted
@@ -40,7 +41,7 @@ def verdict(difference: Difference) -> str:
 
 
 def _summary(comparison: Comparison) -> str:
-    left_out = f", {comparison.left_out:,} others left out" if comparison.left_out else ""
+    left_out = f", {comparison.left_out:,} left out" if comparison.left_out else ""
     return (
         f"{len(comparison.common):,} questions in common{left_out}. Intervals are 95 % paired bootstrap over "
         "questions; p is of the paired randomisation test, not corrected for the number of figures looked at."

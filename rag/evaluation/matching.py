@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from functools import lru_cache
@@ -64,15 +65,18 @@ def unknown_documents(wanted: Iterable[str], held: Iterable[str]) -> list[str]:
 
 def coverage(text: str, evidence: str) -> float:
     """The share of the evidence's words that stand in the text in the same company: in a run of `RUN` words that
-    both have. (Counted one by one, a third of the words of any English paragraph stand in any other.)"""
+    both have, as often as both have it. (Counted one by one, a third of the words of any English paragraph stand in
+    any other.)"""
     wanted = _words(evidence)
     size = min(RUN, len(wanted))
     if not size:
         return 0.0
-    runs = _runs(text, size)
+    left = _runs(_words(text), size)
     covered: set[int] = set()
     for start in range(len(wanted) - size + 1):
-        if wanted[start : start + size] in runs:
+        run = wanted[start : start + size]
+        if left[run]:
+            left[run] -= 1
             covered.update(range(start, start + size))
     return len(covered) / len(wanted)
 
@@ -130,7 +134,5 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(_WORD.findall(unicodedata.normalize("NFKC", text).casefold()))
 
 
-@lru_cache(maxsize=1024)
-def _runs(text: str, size: int) -> frozenset[tuple[str, ...]]:
-    words = _words(text)
-    return frozenset(words[i : i + size] for i in range(len(words) - size + 1))
+def _runs(words: Sequence[str], size: int) -> Counter[tuple[str, ...]]:
+    return Counter(tuple(words[i : i + size]) for i in range(len(words) - size + 1))

@@ -40,7 +40,7 @@ tr:last-child td { border-bottom: 0 }
 td:last-child, th:last-child { padding-right: 0 }
 td.number, th.number { text-align: right; white-space: nowrap }
 td.group { padding-top: 16px; font-weight: 600 } .plain { font-weight: 400; white-space: pre-wrap }
-.under { display: block; line-height: 1.2; font-size: 11.5px }
+.card + p { margin-top: 14px } .under { display: block; line-height: 1.2; font-size: 11.5px }
 code { font: 13px/1.4 ui-monospace, "SF Mono", Consolas, "DejaVu Sans Mono", monospace; overflow-wrap: anywhere }
 svg { display: block; width: 100%; height: auto; overflow: visible }
 svg.bar { width: 130px; height: 16px } svg text { fill: var(--soft); font-size: 11.5px }

@@ -58,6 +58,7 @@ def densities(title: str, series: Sequence[Series], x_title: str) -> Html:
     """How the values of several groups spread, each smoothed by a Gaussian kernel (Silverman's rule) and drawn to
     the same height, so that small groups are seen as well."""
     low, high = _bulk([value for one in series for value in one.x])
+    low, high = low - (high - low) / 12, high + (high - low) / 12
     across, up = _scale(low, high, LEFT, WIDTH - RIGHT), _scale(0, 1, HEIGHT - BOTTOM, TOP + 6)
     at = [low + (high - low) * i / 119 for i in range(120)]
     drawn = [_x_axis(ticks(low, high), across, x_title), _y_axis([0.0], up, "density", labelled=False)]

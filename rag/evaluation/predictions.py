@@ -56,6 +56,7 @@ class Prediction:
     cited: tuple[Cited, ...] = ()
     ranks: Mapping[str, tuple[int | None, ...]] = field(default_factory=dict)
     grades: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    lost_by: str = ""
     judged: bool = False
     verdict: bool | None = None
     confidence: float | None = None

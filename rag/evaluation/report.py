@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from rag.evaluation.cards import goodness, question_card
 from rag.evaluation.catalogue import NDCG_K, PREFIX, Metric, metric
 from rag.evaluation.matching import Level
-from rag.evaluation.metrics import recall_at, reciprocal_rank
+from rag.evaluation.metrics import recall_at
 from rag.evaluation.page import Html, join, page, table, tag, tile
 from rag.evaluation.plots import Series, curves, densities, histogram, interval_bar
-from rag.evaluation.predictions import Found, Prediction
+from rag.evaluation.predictions import Prediction
 from rag.evaluation.questions import BadRow
-from rag.evaluation.scores import Figure, correctness, depth_of, wrong_and_confidence
+from rag.evaluation.scores import Figure, depth_of, wrong_and_confidence
 from rag.evaluation.selective import risk_coverage
 
 RANKING_NOTE = (
@@ -21,7 +23,6 @@ RANKING_NOTE = (
     "of the first thing wanted, nDCG the gain discounted by log2(rank + 1), over the ideal ranking's."
 )
 WORST = 20
-SHOWN = 5  # hits of a question that went wrong
 KEY_FIGURES = ("page_hit@5", "hit@5", "correct", "citation_precision", "answerable_refused", "unanswerable_answered")
 Figures = Mapping[str, Figure]
 
@@ -40,7 +41,7 @@ def report_page(
         tag("div", *_tiles(figures), class_="tiles"),
         tag("h2", "Curves"),
         tag("div", *_plots(predictions), class_="plots"),
-        *_ranking_section(figures),
+        *_ranking_section(figures, predictions),
         tag("h2", "Figures"),
         figure_table({name: figure for name, figure in figures.items() if "found" not in metric(name).group}),
         *_worst_sections(predictions),
@@ -79,7 +80,7 @@ def figure_table(figures: Figures) -> Html:
     return table(("figure", "value", "95 % interval", "", "n", "definition"), rows, numbers=(1, 2, 4))
 
 
-def _ranking_section(figures: Figures) -> Iterator[Html]:
+def _ranking_section(figures: Figures, predictions: Sequence[Prediction]) -> Iterator[Html]:
     """What was found among the first k: a column for each k, a pair of rows for each level."""
     ks = sorted({int(name.partition("@")[2]) for name in figures if "hit@" in name})
     rows: list[Sequence[str]] = []
@@ -93,6 +94,9 @@ def _ranking_section(figures: Figures) -> Iterator[Html]:
         yield tag("h2", "What was found among the first k")
         yield tag("p", RANKING_NOTE, class_="soft")
         yield table(("", *(f"k = {k}" for k in ks)), rows, numbers=range(1, len(ks) + 1))
+    if lost := Counter(p.lost_by for p in predictions if p.lost_by):
+        stages = ", ".join(f"{stage} {count:,}" for stage, count in lost.most_common())
+        yield tag("p", f"Questions whose evidence was not found at all, by the stage that lost it: {stages}.")
 
 
 def _in_passing(figures: Figures, prefix: str) -> Html:
@@ -182,68 +186,15 @@ def _score_series(predictions: Sequence[Prediction]) -> Iterator[Series]:
 def _worst_sections(predictions: Sequence[Prediction]) -> Iterator[Html]:
     wanting = [p for p in predictions if p.example.answerable and goodness(p) < (1.0, 1.0)]
     if worst := sorted(wanting, key=lambda p: (goodness(p), -(p.confidence or 0.0)))[:WORST]:
-        yield tag("h2", f"The {len(worst)} worst questions")
+        yield tag("h2", f"The worst questions ({len(worst)})")
         yield tag(
             "p", "Wrong answers before right ones, lost evidence before found, sure before unsure.", class_="soft"
         )
         yield from (question_card(p) for p in worst)
     wrongly = [p for p in predictions if not p.example.answerable and p.answered]
     if worst := sorted(wrongly, key=lambda p: -(p.confidence or 0.0))[:WORST]:
-        yield tag("h2", f"The {len(worst)} surest answers to what has no answer")
+        yield tag("h2", f"The surest answers to what has no answer ({len(worst)})")
         yield from (question_card(p) for p in worst)
-
-
-def goodness(prediction: Prediction) -> tuple[float, float]:
-    """Correctness of the answer, then how high the evidence stands; 1 for what was not to be done."""
-    right = 1.0 if prediction.answer is None else correctness(prediction)
-    ranks = prediction.ranks.get(Level.PASSAGE, ())
-    return right, reciprocal_rank(ranks) if ranks else 1.0
-
-
-def question_card(prediction: Prediction) -> Html:
-    """A question that unfolds to what was expected, beside what was answered and retrieved."""
-    example = prediction.example
-    expected = [tag("p", " or ".join(example.answers) or ("—" if example.answerable else "no answer in the documents"))]
-    for evidence in example.evidence:
-        place = f"{evidence.document}{f', p. {evidence.page}' if evidence.page else ''}"
-        expected.append(quote(place, evidence.text, "right"))
-    found = got(prediction, SHOWN)
-    body = tag("div", tag("div", tag("h3", "Expected"), *expected), tag("div", tag("h3", "Got"), *found))
-    return tag("details", tag("summary", example.question, tag("small", _fate(prediction))), body)
-
-
-def got(prediction: Prediction, most: int) -> list[Html]:
-    """What was answered, and the first hits, the right ones marked."""
-    answered = [] if prediction.answer is None else [_answer(prediction)]
-    return answered + [_hit(rank, hit) for rank, hit in enumerate(prediction.hits[:most], 1)]
-
-
-def quote(head: str, text: str, kind: str) -> Html:
-    cut = text if len(text) <= 400 else f"{text[:400]}…"
-    return tag("div", tag("small", head, class_="soft"), tag("br"), tag("small", cut), class_=f"quote {kind}")
-
-
-def _hit(rank: int, hit: Found) -> Html:
-    place = f", {hit.place}" if hit.place else ""
-    return quote(f"{rank}. {hit.document}{place} ({hit.score:.3f})", hit.text, "right" if hit.right else "wrong")
-
-
-def _answer(prediction: Prediction) -> Html:
-    if prediction.error:
-        return tag("p", f"Failed: {prediction.error}", class_="bad")
-    if prediction.abstained:
-        return tag("p", "Refused.", class_="good" if not prediction.example.answerable else "bad")
-    return tag("p", prediction.answer or "", class_="good" if correctness(prediction) else "bad")
-
-
-def _fate(prediction: Prediction) -> str:
-    ranks = [rank for rank in prediction.ranks.get(Level.PASSAGE, ()) if rank is not None]
-    parts = [f"evidence first at {min(ranks)}"] if ranks else []
-    if not ranks and prediction.ranks.get(Level.PASSAGE):
-        parts.append(f"evidence not among the first {len(prediction.hits)}")
-    if prediction.confidence is not None:
-        parts.append(f"confidence {prediction.confidence:.3f}")
-    return " · ".join([*parts, prediction.example.id])
 
 
 # ------------------------------------------------------------------------------------------------ trouble

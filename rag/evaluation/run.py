@@ -13,6 +13,7 @@ import hashlib
 import json
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,32 +23,33 @@ from rag import __version__
 from rag.errors import RagError, UsageError
 from rag.evaluation.folder import LOCK, METRICS, PREDICTIONS, REPORT, claim, make_folder, write_whole
 from rag.evaluation.judge import Judge
-from rag.evaluation.matching import Level, matches, ranks, targets
-from rag.evaluation.predictions import Cited, Found, Log, Prediction, read_predictions
+from rag.evaluation.predictions import Log, Prediction, read_predictions
 from rag.evaluation.questions import BadRow
+from rag.evaluation.record import LostBy, cited, with_hits
 from rag.evaluation.report import report_page
 from rag.evaluation.scores import Figure, figures
 from rag.index.lock import writing
-from rag.types import Answer, Example, Generator, Hit, Retriever, Tokens
+from rag.types import Answer, Example, Generator, Retriever, Tokens
 
 Ask = Callable[[str], Answer]
 Predict = Callable[[Example], Prediction]
 Progress = Callable[[int, int], None]  # questions done, questions in all
 
 DEPTH = 20  # hits a question, where only retrieval is measured
-SNIPPET = 300  # characters of a hit that a run keeps
 STOP_AFTER = 3  # questions in a row that failed: it is not the questions
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What came of a run. `failed` questions raised an error and count as wrong; `judge_failures` are verdicts that
-    the judge did not give; `skipped` are rows of the question set that could not be read."""
+    """What came of a run. `lost_by` counts questions without any evidence found by the stage that lost it, where that
+    was asked for; `failed` questions raised an error and count as wrong; `judge_failures` are verdicts that the judge
+    did not give; `skipped` are rows of the question set that could not be read."""
 
     folder: Path
     figures: Mapping[str, Figure]
     questions: int
     answerable: int
+    lost_by: Mapping[str, int]
     failed: int
     judge_failures: int
     skipped: tuple[BadRow, ...]
@@ -71,6 +73,7 @@ def evaluate(
     judge: Generator | None = None,
     confidence: Callable[[Answer], float | None] = best_score,
     tokens: Tokens | None = None,
+    lost_by: LostBy | None = None,
     skipped: Sequence[BadRow] = (),
     progress: Progress | None = None,
     clock: Callable[[], float] = time.perf_counter,
@@ -78,8 +81,9 @@ def evaluate(
     """Asks every question, and measures retrieval, answers, citations, abstention and speed.
 
     `settings` are whatever makes this run what it is (names, fingerprints, weights; JSON values): with the questions
-    they tell whether a folder is this run's, to be gone on with. `confidence` orders the risk-coverage curve and
-    `tokens` counts what was written; both are called outside the measured time.
+    they tell whether a folder is this run's, to be gone on with. `confidence` orders the risk-coverage curve,
+    `tokens` counts what was written, and `lost_by` names the stage of retrieval that lost a question's evidence; all
+    three are called outside the measured time.
 
     A question whose answer raises a RagError counts as failed, and is asked again when the run is repeated; three
     of them in a row end the run with that error. Raises UsageError for a folder that holds another run.
@@ -90,14 +94,14 @@ def evaluate(
         began = clock()
         answer = ask(example.question)
         seconds = clock() - began
-        prediction = _with_hits(example, answer.hits)
+        prediction = with_hits(example, answer.hits, lost_by)
         text = "" if answer.abstained else answer.text
         judged = bool(referee and text and example.answerable and example.answers)
         return replace(
             prediction,
             answer=text,
             abstained=answer.abstained,
-            cited=_cited(answer, example),
+            cited=cited(answer, example),
             judged=judged,
             verdict=referee.verdict(example.question, example.answers, text) if referee and judged else None,
             confidence=_finite(confidence(answer)),
@@ -117,6 +121,7 @@ def evaluate_retrieval(
     *,
     k: int = DEPTH,
     settings: Mapping[str, Any] | None = None,
+    lost_by: LostBy | None = None,
     skipped: Sequence[BadRow] = (),
     progress: Progress | None = None,
     clock: Callable[[], float] = time.perf_counter,
@@ -128,7 +133,8 @@ def evaluate_retrieval(
         hits = retriever.retrieve(example.question, k)
         seconds = clock() - began
         sure = _finite(hits[0].score) if hits else None
-        return replace(_with_hits(example, hits), confidence=sure, seconds=seconds, timings={"retrieve": seconds})
+        prediction = with_hits(example, hits, lost_by)
+        return replace(prediction, confidence=sure, seconds=seconds, timings={"retrieve": seconds})
 
     config = {"mode": "retrieval only", "k": k, **(settings or {})}
     return _run(list(examples), predict, None, out, config, skipped, progress)
@@ -159,6 +165,7 @@ def _run(
             figures=figures(predictions),
             questions=len(predictions),
             answerable=sum(p.example.answerable for p in predictions),
+            lost_by=dict(Counter(p.lost_by for p in predictions if p.lost_by)),
             failed=sum(bool(p.error) for p in predictions),
             judge_failures=sum(p.judged and p.verdict is None for p in predictions),
             skipped=tuple(skipped),
@@ -194,40 +201,11 @@ def _safely(predict: Predict, unanswered: str | None) -> Predict:
             failures += 1
             if failures == STOP_AFTER:
                 raise
-            return replace(_with_hits(example, ()), answer=unanswered, error=str(error) or error.__class__.__name__)
+            return replace(with_hits(example, ()), answer=unanswered, error=str(error) or error.__class__.__name__)
         failures = 0
         return prediction
 
     return safe
-
-
-def _with_hits(example: Example, hits: Sequence[Hit]) -> Prediction:
-    """A prediction that knows what was retrieved, and at which ranks what is wanted stands."""
-    wanted = {level: targets(example.evidence if example.answerable else (), level) for level in Level}
-    return Prediction(
-        example=example,
-        hits=tuple(_found(hit, example) for hit in hits),
-        ranks={level.value: tuple(ranks(hits, items, level)) for level, items in wanted.items()},
-        grades={level.value: tuple(item.grade for item in items) for level, items in wanted.items()},
-    )
-
-
-def _found(hit: Hit, example: Example) -> Found:
-    passage = hit.passage
-    right = any(matches(hit, evidence) for evidence in example.evidence)
-    text = passage.text if len(passage.text) <= SNIPPET else f"{passage.text[:SNIPPET]}…"
-    return Found(passage.document, passage.place, passage.page, passage.start, passage.end, hit.score, text, right)
-
-
-def _cited(answer: Answer, example: Example) -> tuple[Cited, ...]:
-    wanted = targets(example.evidence if example.answerable else (), Level.PASSAGE)
-    cited = []
-    for citation in answer.citations:
-        at = ranks([Hit(citation.passage, 0.0)], wanted, Level.PASSAGE)
-        holds = tuple(index for index, rank in enumerate(at) if rank is not None)
-        passage = citation.passage
-        cited.append(Cited(citation.number, passage.document, passage.place, citation.supported, holds))
-    return tuple(cited)
 
 
 def _finite(value: float | None) -> float | None:

@@ -26,6 +26,8 @@ def report(report: Report) -> None:
             ends = f"{shown(which, figure.low)} – {shown(which, figure.high)}"
             rows.append((name, shown(which, figure.value), ends, f"{figure.count:,}"))
     _table(("figure", "value", "95 % interval", "n"), rows, right=(1, 2, 3))
+    if report.lost_by:
+        _line(f"Evidence lost by {', '.join(f'{stage}: {count}' for stage, count in report.lost_by.items())}")
     failed = f", {report.failed} failed" if report.failed else ""
     unjudged = f", {report.judge_failures} judgements failed" if report.judge_failures else ""
     _line(f"{report.questions} questions{failed}{unjudged}. See {report.folder / 'report.html'}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rag.errors import DamagedError
 from rag.index.ledger import Ledger
 
 
@@ -9,12 +10,24 @@ def unfaithful(ledger: Ledger) -> list[str]:
     """Passages that are not the text of their document at their offsets."""
     problems = []
     for id_, document in ledger.documents():
-        if not document.name:
-            problems.append(f"document {id_} belongs to no file")
         for passage_id, start, end, text in ledger.spans(id_):
             if document.text[start:end] != text:
                 problems.append(f"passage {passage_id} is not the text of {document.name} at {start}:{end}")
     return problems
+
+
+def damages(ledger: Ledger) -> list[str]:
+    """All findings. A document that no file holds is none: an interrupted sync leaves one, and the next removes it."""
+    try:
+        return ledger.integrity() or [*_unlisted(ledger), *unfaithful(ledger), *unsearchable(ledger)]
+    except DamagedError as error:
+        return [str(error)]
+
+
+def _unlisted(ledger: Ledger) -> list[str]:
+    """Reads every file's row, which fails if one makes no sense."""
+    _ = ledger.fingerprint, ledger.roots(), list(ledger.files())
+    return []
 
 
 def unsearchable(ledger: Ledger) -> list[str]:

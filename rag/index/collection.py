@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from rag.errors import DamagedError, FingerprintError, StorageError, UsageError
 from rag.index import audit, database, generation
 from rag.index.ledger import Ledger
 from rag.index.lock import writing
-from rag.index.sync import Progress, plan, sync
+from rag.index.sync import Progress, kept_although_missing, plan, sync
 from rag.index.view import View
 from rag.types import Card, Embedder, FileReport, Fingerprint, Source, SyncReport
 
@@ -77,7 +77,7 @@ class Collection:
         self._require_something(source, root)
         ledger = self._reading() if self.exists() else None
         known = {row.key: row for row in ledger.files()} if ledger else {}
-        todo = plan(known, source, lambda version: bool(ledger and ledger.document_of(version)), prune)
+        todo = plan(known, source, lambda version: bool(ledger and ledger.holds(version)), prune)
         report = SyncReport(
             collection=self.name,
             added=todo.added,
@@ -90,7 +90,8 @@ class Collection:
             embedded=0,
             seconds=0.0,
             files=tuple(FileReport(row.name, row.outcome) for row in known.values() if source.covers(row.key)),
-            notes=tuple(source.skipped),
+            notes=(*source.skipped, *kept_although_missing(todo)),
+            unread=tuple(source.unread),
         )
         return todo.actions(known), report
 
@@ -98,8 +99,7 @@ class Collection:
         """Rebuilds what can be rebuilt from the ledger, and says what was done. Needs no model and no source file."""
         self._require()
         with writing(self.home / LOCK), closing(Ledger.open(self.home / LEDGER)) as ledger:
-            problems = ledger.integrity()
-            if problems:
+            if problems := audit.damages(ledger):
                 raise DamagedError(database.damaged_ledger(ledger.path, problems[0]))
             row = ledger.generation()
             damaged = generation.damages(self.home, row) if row else ["no index was published"]
@@ -126,17 +126,14 @@ class Collection:
     # ------------------------------------------------------------------------------------------- reading
 
     def exists(self) -> bool:
-        return (self.home / LEDGER).exists()
+        try:
+            return (self.home / LEDGER).exists()
+        except OSError as error:
+            raise StorageError(f"{self.home} cannot be opened: {error.strerror}. Nothing was changed.") from error
 
     def index(self, pattern: str | None = None) -> View:
         """The collection as something to search; with a glob, only documents whose name it matches."""
-        ledger = self._reading()
-        state = ledger.state
-        if self._snapshot is None or state != self._state:  # another process has committed since
-            self._snapshot = generation.load(ledger, self.home)
-            self._cards = [Card(*row) for row in ledger.openings()]
-            self._state = state
-        return View(ledger, self._snapshot, self._cards, pattern)
+        return View(self._reading(), self._current, pattern)
 
     def check_fingerprint(self, made_by: Fingerprint) -> None:
         """Raises FingerprintError unless the vectors were made by the same model in the same way."""
@@ -161,7 +158,6 @@ class Collection:
         for row in ledger.files():
             statuses[row.outcome.status] = statuses.get(row.outcome.status, 0) + 1
         published = ledger.generation()
-        size = sum(path.stat().st_size for path in self.home.rglob("*") if path.is_file())
         return {
             "collection": self.name,
             "folder": str(self.home),
@@ -171,8 +167,19 @@ class Collection:
             "revision": ledger.fingerprint.revision,
             "dimension": ledger.fingerprint.dimension,
             "generation": published.number if published else 0,
-            "bytes": size,
+            "bytes": self._size(),
+            "roots": [str(root) for root in ledger.roots()],
+            "missing_roots": [str(root) for root in ledger.roots() if not root.exists()],
         }
+
+    def _size(self) -> int:
+        """Bytes on disk; a writer may take files away meanwhile."""
+        total = 0
+        for folder, _, names in os.walk(self.home):
+            for name in names:
+                with suppress(FileNotFoundError):
+                    total += os.stat(os.path.join(folder, name)).st_size
+        return total
 
     def files(self) -> list[FileReport]:
         return [FileReport(row.name, row.outcome) for row in self._reading().files()]
@@ -180,14 +187,13 @@ class Collection:
     def verify(self) -> list[str]:
         """Everything that is not as it should be; empty for a collection that is whole."""
         ledger = self._reading()
-        problems = ledger.integrity()
-        if problems:
-            return problems
-        problems = [*audit.unfaithful(ledger), *audit.unsearchable(ledger)]
-        row = ledger.generation()
-        if row:
-            problems += generation.damages(self.home, row)
-        return problems
+        while True:
+            with ledger.snapshot():
+                row = ledger.generation()
+                problems = audit.damages(ledger)
+            stale = generation.damages(self.home, row) if row else []
+            if not stale or ledger.generation() == row:  # else a writer has replaced it meanwhile
+                return problems + stale
 
     def close(self) -> None:
         if self._ledger:
@@ -195,6 +201,16 @@ class Collection:
         self._ledger = self._snapshot = self._state = None
 
     # ------------------------------------------------------------------------------------------ internals
+
+    def _current(self) -> tuple[generation.Snapshot, list[Card]]:
+        """What is searched, brought up to date when another process has committed since."""
+        ledger = self._reading()
+        state = ledger.state
+        if self._snapshot is None or state != self._state:
+            self._snapshot = generation.load(ledger, self.home)
+            self._cards = [Card(*row) for row in ledger.openings()]
+            self._state = state
+        return self._snapshot, self._cards
 
     def _require(self) -> None:
         if not self.exists():
@@ -204,13 +220,16 @@ class Collection:
 
     def _require_something(self, source: Source, root: Path | None) -> None:
         """An empty folder is a mistake, unless it held something before: then the sync decides."""
-        if next(source.scan(), None) is not None:
+        if next(source.scan(), None) is not None or source.unread:
             return
-        if not (self.exists() and any(source.covers(row.key) for row in self._reading().files())):
-            raise UsageError(
-                f"{root or 'The source'} holds no documents. Nothing was changed; name a folder that has some, and "
-                "look at --include and --exclude if you gave them."
-            )
+        if self.exists() and any(source.covers(row.key) for row in self._reading().files()):
+            return
+        if root and not root.exists():
+            raise UsageError(f"{root}: no such file or folder. Nothing was changed; check the path.")
+        raise UsageError(
+            f"{root or 'The source'} holds no documents. Nothing was changed; name a folder that has some, and "
+            "look at --include and --exclude if you gave them."
+        )
 
     def _make_home(self) -> None:
         try:

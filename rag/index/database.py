@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import shutil
 import sqlite3
+import zlib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rag.errors import DamagedError, StorageError
 
@@ -89,6 +92,36 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
     return db
 
 
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """A connection that changes nothing. A WAL database on a read-only disk opens only when SQLite is promised that
+    nobody writes, and then without what the WAL holds: so that is read from a copy."""
+    try:
+        return connect(path, "ro")
+    except sqlite3.OperationalError as error:
+        if _kind(error) not in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}:
+            raise
+    log = path.with_name(path.name + "-wal")
+    if not (log.exists() and log.stat().st_size):
+        return connect(path, "ro&immutable=1")
+    with TemporaryDirectory(prefix="beluga-rag-", ignore_cleanup_errors=True) as copies:
+        for file in (path, log):
+            shutil.copyfile(file, Path(copies, file.name))
+        return connect(Path(copies, path.name), "rw")  # an open file outlives its name
+
+
+def _kind(error: sqlite3.Error) -> int:
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+@contextmanager
+def decoded(path: Path) -> Iterator[None]:
+    """What was stored could be read, and makes no sense."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, zlib.error) as error:
+        raise DamagedError(damaged_ledger(path, error)) from error
+
+
 def damaged_ledger(path: Path, why: object) -> str:
     return (
         f"The ledger {path} is damaged ({why}). Your documents are untouched. Restore the file from a backup, "
@@ -102,14 +135,14 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}:
+        if _kind(error) in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}:
             raise StorageError(
                 f"Disk full or failing while writing {path} ({error}). What was indexed before is safe. "
                 "Free space and run the same command again; it goes on where it stopped."
             ) from error
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}:
+        if _kind(error) in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN}:
             raise StorageError(
-                f"{path} cannot be written ({error}). Nothing was changed; check its permissions."
+                f"{path} cannot be opened ({error}). Nothing was changed; check its permissions."
             ) from error
         raise
     except sqlite3.DatabaseError as error:

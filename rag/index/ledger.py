@@ -79,11 +79,7 @@ class Ledger:
     def read(cls, path: Path) -> Ledger:
         """For readers, who are never blocked and change nothing, even where the disk is read-only."""
         with database.explained(path):
-            try:
-                return cls(path, database.connect(path, "ro"))
-            except sqlite3.OperationalError:
-                # A WAL database on a read-only disk opens only when SQLite is promised that nobody writes.
-                return cls(path, database.connect(path, "ro&immutable=1"))
+            return cls(path, database.connect_to_read(path))
 
     def close(self) -> None:
         self._db.close()
@@ -122,11 +118,14 @@ class Ledger:
     @property
     def fingerprint(self) -> Fingerprint:
         stored = self._one("SELECT value FROM settings WHERE key = 'fingerprint'")
-        return Fingerprint(**json.loads(stored))
+        with database.decoded(self.path):
+            return Fingerprint(**json.loads(stored))
 
     def roots(self) -> list[Path]:
         """The folders that were indexed."""
-        return [Path(root) for root in json.loads(self._one("SELECT value FROM settings WHERE key = 'roots'") or "[]")]
+        stored = self._one("SELECT value FROM settings WHERE key = 'roots'")
+        with database.decoded(self.path):
+            return [Path(root) for root in json.loads(stored or "[]")]
 
     @property
     def state(self) -> tuple[int, int]:
@@ -134,20 +133,34 @@ class Ledger:
         return int(self._one("PRAGMA data_version")), self._db.total_changes
 
     def files(self) -> Iterator[FileRow]:
-        return map(_file, self._rows("SELECT * FROM files ORDER BY key"))
+        return map(self._file, self._rows("SELECT * FROM files ORDER BY key"))
 
     def files_of(self, document: int) -> list[FileRow]:
-        return list(map(_file, self._rows("SELECT * FROM files WHERE document = ? ORDER BY key", [document])))
+        return list(map(self._file, self._rows("SELECT * FROM files WHERE document = ? ORDER BY key", [document])))
 
     def file_with(self, version: str, but: bytes = b"") -> FileRow | None:
-        """Some file with this content, other than `but`."""
+        """Some file with this content, other than `but`, that could be opened."""
         return next(
             map(
-                _file,
-                self._rows("SELECT * FROM files WHERE version = ? AND key != ? ORDER BY key LIMIT 1", [version, but]),
+                self._file,
+                self._rows(
+                    "SELECT * FROM files WHERE version = ? AND key != ? AND status != 'unreadable' LIMIT 1",
+                    [version, but],
+                ),
             ),
             None,
         )
+
+    def _file(self, row: Sequence[Any]) -> FileRow:
+        (key, name, uri, version, size, reader, status, reason, remedy, pages, without, document) = row
+        with database.decoded(self.path):
+            outcome = Outcome(Status(status), reason, remedy, pages, tuple(json.loads(without)))
+        return FileRow(key, name, uri, version, size, reader, outcome, document)
+
+    def holds(self, version: str) -> bool:
+        """Whether a file with this content has a document."""
+        row = self.file_with(version)
+        return row is not None and row.document is not None
 
     def document_of(self, version: str) -> int | None:
         found: int | None = self._one("SELECT max(id) FROM documents WHERE version = ?", [version])
@@ -160,7 +173,10 @@ class Ledger:
             " f.key = (SELECT min(key) FROM files WHERE document = d.id) ORDER BY d.id"
         )
         for id_, name, uri, title, text, marks, headings in self._rows(sql):
-            yield id_, Document(name or "", uri or "", title, _unzipped(text), _marks(marks), _marks(headings))
+            with database.decoded(self.path):
+                whole = zlib.decompress(text).decode()
+                document = Document(name or "", uri or "", title, whole, _marks(marks), _marks(headings))
+            yield id_, document
 
     def openings(self) -> Iterator[tuple[int, str, str, str]]:
         """(document, file name, title, its first passage's text), one row for each file that has a document."""
@@ -201,9 +217,9 @@ class Ledger:
         for id_, blob in self._rows("SELECT id, vector FROM passages WHERE id > ? ORDER BY id", [after]):
             ids.append(id_)
             blobs += blob
-        return ids, np.frombuffer(blobs, dtype=np.float16).astype(np.float32).reshape(
-            len(ids), self.fingerprint.dimension
-        )
+        with database.decoded(self.path):
+            shape = (len(ids), self.fingerprint.dimension)
+            return ids, np.frombuffer(blobs, dtype=np.float16).astype(np.float32).reshape(shape)
 
     def spans(self, document: int) -> Iterator[tuple[int, int, int, str]]:
         """(passage id, start, end, text) of a document's passages."""
@@ -302,7 +318,8 @@ class Ledger:
         """Every file that held document `old` holds `new`, the same content read better. Call inside a transaction."""
         for row in self.files_of(old):
             entry = Entry(row.key, row.name, row.uri, row.version, row.size)
-            self.put_file(entry, reader, outcome, new)
+            kept = row.outcome.status is Status.UNREADABLE
+            self.put_file(entry, reader, row.outcome if kept else outcome, new)
         self.forget(None, old)
 
     def forget(self, version: str | None, document: int | None) -> None:
@@ -345,19 +362,9 @@ class Ledger:
             self._db.execute("INSERT OR REPLACE INTO page_cache VALUES (?, ?, ?, ?)", (version, page, engine, text))
 
 
-def _file(row: Sequence[Any]) -> FileRow:
-    (key, name, uri, version, size, reader, status, reason, remedy, pages, without, document) = row
-    outcome = Outcome(Status(status), reason, remedy, pages, tuple(json.loads(without)))
-    return FileRow(key, name, uri, version, size, reader, outcome, document)
-
-
 def _packed(marks: tuple[Mark, ...]) -> str:
     return json.dumps([[mark.offset, mark.label, mark.page] for mark in marks])
 
 
 def _marks(packed: str) -> tuple[Mark, ...]:
     return tuple(Mark(*mark) for mark in json.loads(packed))
-
-
-def _unzipped(blob: bytes) -> str:
-    return zlib.decompress(blob).decode()

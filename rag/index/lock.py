@@ -15,21 +15,41 @@ from rag.errors import LockedError, StorageError
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Holds the lock file at `path`. Raises LockedError, naming the other process, when it is held."""
+    handle = _opened(path)
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise StorageError(f"Cannot write {path}: {error.strerror}. Nothing was changed.") from error
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(handle, 200, 0).decode(errors="replace").strip() or "unknown"
-            raise LockedError(
-                f"Another process is writing to {path.parent} ({holder}). Nothing was changed; "
-                "run again when it has ended. Searching and asking go on meanwhile."
-            ) from None
+        _lock(handle, path)
+        while not _still_there(handle, path):  # the collection was removed between opening and locking
+            os.close(handle)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle = _opened(path)
+            _lock(handle, path)
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"pid {os.getpid()}, since {datetime.now():%H:%M}".encode(), 0)
         yield
     finally:
         os.close(handle)
+
+
+def _opened(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise StorageError(f"Cannot write {path}: {error.strerror}. Nothing was changed.") from error
+
+
+def _lock(handle: int, path: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(handle, 200, 0).decode(errors="replace").strip() or "unknown"
+        raise LockedError(
+            f"Another process is writing to {path.parent} ({holder}). Nothing was changed; "
+            "run again when it has ended. Searching and asking go on meanwhile."
+        ) from None
+
+
+def _still_there(handle: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), os.stat(path))
+    except FileNotFoundError:
+        return False

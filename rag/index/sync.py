@@ -11,9 +11,9 @@ stopped anywhere is continued by the next: whatever was acknowledged is found un
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from rag.index.chunk import chunk
 from rag.index.ledger import FileRow, Ledger, digest
@@ -23,11 +23,24 @@ if TYPE_CHECKING:
     from rag.types import Vectors
 
 WINDOW = 2048  # passages embedded together: enough to sort by length, few enough to lose when stopped
+FIRST_WINDOW = 128
+PATIENCE = 5.0  # seconds after which a window is closed, however small it is
 CHECKPOINT = 20_000  # new passages, after which a generation is published in between
 GONE_SHARE = 0.2  # more than this share of the files gone at once looks like a missing drive
 FINAL = {Status.INDEXED, Status.UNSUPPORTED, Status.LIMIT}  # outcomes that another reader would not change
 
-Progress = Callable[[int, int, str], None]  # bytes done, bytes to do, the document just finished
+
+class Progress(Protocol):
+    """Told how a sync gets on."""
+
+    def plan(self, total: int, files: int) -> None:
+        """So many bytes, in so many files, are to be read."""
+
+    def reading(self, name: str) -> None:
+        """This document has been read."""
+
+    def documents(self, done: int, total: int, name: str) -> None:
+        """So many bytes of so many are in the ledger; `name` was the last document."""
 
 
 @dataclass(slots=True)
@@ -75,10 +88,10 @@ def plan(known: Mapping[bytes, FileRow], source: Source, has: Callable[[str], bo
     _sort_fresh(result, fresh, known, gone, has)
     moved = {old for old, _ in result.moves}
     gone = [row for row in gone if row.key not in moved]
-    if len(gone) > GONE_SHARE * len(covered) and not prune:
-        result.withheld = gone
-    else:
-        result.gone = gone
+    missing = [row for row in gone if not source.excludes(row.key)]
+    if len(missing) > GONE_SHARE * len(covered) and not prune:
+        result.withheld = missing
+    result.gone = [row for row in gone if row not in result.withheld]
     return result
 
 
@@ -89,7 +102,7 @@ def _sort_fresh(
     gone: Sequence[FileRow],
     has: Callable[[str], bool],
 ) -> None:
-    departed = {row.version: row.key for row in reversed(gone) if row.version and row.document is not None}
+    departed = {row.version: row.key for row in reversed(gone) if _holds(row)}
     reading: set[str] = set()
     for entry in fresh:
         row = known.get(entry.key)
@@ -105,6 +118,11 @@ def _sort_fresh(
         else:
             result.read.append(entry)
             reading.add(entry.version)
+
+
+def _holds(row: FileRow) -> bool:
+    """Whether a file's content is in the collection, with an outcome that is true of it."""
+    return row.document is not None and row.outcome.status is not Status.UNREADABLE
 
 
 def _worth_retrying(row: FileRow, reader: str) -> bool:
@@ -130,19 +148,20 @@ def sync(
     began = time.monotonic()
     unpublished = 0
     known = {row.key: row for row in ledger.files()}
-    todo = plan(known, source, lambda version: ledger.document_of(version) is not None, prune)
+    todo = plan(known, source, ledger.holds, prune)
     for old, entry in todo.moves + todo.relabels:
         _relabel(ledger, entry, known[old])
     for entry in todo.troubled:
         _keep(ledger, entry, known[entry.key])
-    writer = _Writer(ledger, embedder, source.reader, known, _holders(todo.twins, known))
-    for passages in writer.write(source.read(todo.read), sum(e.size for e in todo.read), progress):
+    writer = _Writer(ledger, embedder, source.reader, known, _holders(todo.twins, known), progress)
+    for passages in writer.write(source, todo.read):
         unpublished += passages
         if checkpoint and unpublished >= CHECKPOINT:
             checkpoint()
             unpublished = 0
-    for entry in todo.twins:
-        writer.link(entry)
+    # Whoever was to hold a twin's content may have failed to: such a twin is read itself.
+    for _ in writer.write(source, [entry for entry in todo.twins if not writer.link(entry)]):
+        pass
     with ledger.transaction():
         for row in todo.gone:
             ledger.drop_file(row.key)
@@ -160,8 +179,16 @@ def sync(
         embedded=writer.embedded,
         seconds=time.monotonic() - began,
         files=tuple(FileReport(row.name, row.outcome) for row in ledger.files() if source.covers(row.key)),
-        notes=tuple(source.skipped),
+        notes=(*source.skipped, *kept_although_missing(todo)),
+        unread=tuple(source.unread),
     )
+
+
+def kept_although_missing(todo: Plan) -> list[str]:
+    """A line that names what was withheld, the first few of it."""
+    names = [row.name for row in todo.withheld]
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return [f"Missing, and kept: {', '.join(names[:5])}{more}"] if names else []
 
 
 def _relabel(ledger: Ledger, entry: Entry, row: FileRow) -> None:
@@ -187,7 +214,7 @@ Holders = Mapping[str, FileRow | None]
 def _holders(twins: Sequence[Entry], known: Mapping[bytes, FileRow]) -> Holders:
     """Content that files wait to be linked to, and who held it before. It must not be forgotten meanwhile, not even
     when no file holds it for a moment: two files may have changed places."""
-    before = {row.version: row for row in known.values() if row.document is not None}
+    before = {row.version: row for row in known.values() if _holds(row)}
     return {entry.version: before.get(entry.version) for entry in twins}
 
 
@@ -195,35 +222,50 @@ class _Writer:
     """Readings into the ledger, a window of passages at a time."""
 
     def __init__(
-        self, ledger: Ledger, embedder: Embedder, reader: str, known: Mapping[bytes, FileRow], awaited: Holders
+        self,
+        ledger: Ledger,
+        embedder: Embedder,
+        reader: str,
+        known: Mapping[bytes, FileRow],
+        awaited: Holders,
+        progress: Progress | None,
     ) -> None:
         self._ledger = ledger
         self._embedder = embedder
         self._reader = reader
         self._known = known
         self._awaited = awaited
+        self._progress = progress
         self._max_tokens = embedder.fingerprint.max_tokens
         self.embedded = 0
 
-    def write(self, readings: Iterable[Reading], size: int, progress: Progress | None) -> Iterator[int]:
-        """Yields the number of passages after each window that is in the ledger."""
-        done = 0
-        for window in _windows(self._chunked(reading) for reading in readings):
+    def write(self, source: Source, entries: Sequence[Entry]) -> Iterator[int]:
+        """Reads entries; yields the number of new passages after each window that is in the ledger."""
+        if not entries:
+            return
+        done, size = 0, sum(entry.size for entry in entries)
+        if self._progress:
+            self._progress.plan(size, len(entries))
+        for window in _windows(self._chunked(reading) for reading in source.read(entries)):
             vectors = self._vectors([passage for _, passages in window for passage in passages])
             for reading, passages in window:
                 self._record(reading, passages, vectors)
                 done += reading.entry.size
-                if progress:
-                    progress(done, size, reading.entry.name)
+                if self._progress:
+                    self._progress.documents(done, size, reading.entry.name)
             yield sum(len(passages) for _, passages in window)
 
-    def link(self, entry: Entry) -> None:
-        """Another file with content that was just read, or was there before."""
-        if twin := self._ledger.file_with(entry.version, but=entry.key) or self._awaited.get(entry.version):
+    def link(self, entry: Entry) -> bool:
+        """Another file with content that was just read, or was there before. False when nothing holds it after all."""
+        twin = self._ledger.file_with(entry.version, but=entry.key) or self._awaited.get(entry.version)
+        if twin:
             with self._ledger.transaction():
                 self._put(entry, twin.outcome, twin.document)
+        return twin is not None
 
     def _chunked(self, reading: Reading) -> tuple[Reading, list[Passage]]:
+        if self._progress:
+            self._progress.reading(reading.entry.name)
         if reading.document is None:
             return reading, []
         return reading, chunk(reading.document, self._embedder, self._max_tokens)
@@ -268,14 +310,16 @@ def _honest(outcome: Outcome, document: int | None) -> Outcome:
 
 
 def _windows(items: Iterator[tuple[Reading, list[Passage]]]) -> Iterator[list[tuple[Reading, list[Passage]]]]:
+    """Small windows first and when reading is slow, so that work is soon acknowledged; then large ones, which embed
+    faster."""
     window: list[tuple[Reading, list[Passage]]] = []
-    size = 0
+    size, limit, began = 0, FIRST_WINDOW, time.monotonic()
     for item in items:
         window.append(item)
         size += max(1, len(item[1]))
-        if size >= WINDOW:
+        if size >= limit or time.monotonic() - began > PATIENCE:
             yield window
-            window, size = [], 0
+            window, size, limit, began = [], 0, min(2 * limit, WINDOW), time.monotonic()
     if window:
         yield window
 

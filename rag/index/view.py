@@ -15,50 +15,69 @@ if TYPE_CHECKING:
 
 
 class View:
-    """`cards` are all documents; with a `pattern`, only those whose name it matches are found."""
+    """With a `pattern`, only documents whose name it matches are found. `current` gives what is searched and all
+    documents, anew when a writer has committed since."""
 
-    def __init__(self, ledger: Ledger, snapshot: Snapshot, cards: Sequence[Card], pattern: str | None) -> None:
+    def __init__(
+        self, ledger: Ledger, current: Callable[[], tuple[Snapshot, Sequence[Card]]], pattern: str | None
+    ) -> None:
         self._ledger = ledger
-        self._snapshot = snapshot
-        self._cards = [card for card in cards if pattern is None or _matches(card.name, pattern)]
-        self._names: dict[int, str] = {}
-        for card in self._cards:
-            self._names.setdefault(card.id, card.name)
-        self._among = None if pattern is None else frozenset(self._names)
+        self._current = current
+        self._pattern = pattern
+        self._take(*current())
 
     def cards(self) -> Sequence[Card]:
         return self._cards
 
     def dense(self, vector: Vectors, k: int, among: Sequence[int] | None = None) -> list[Hit]:
-        allowed = self._allowed(among)
-        if allowed == []:
-            return []
-        only = None if allowed is None else self._ledger.passage_ids_of(allowed)
-        return self._found(lambda n: self._snapshot.dense(vector, n, only), k)
+        def search(allowed: list[int] | None, wanted: int) -> list[tuple[int, float]]:
+            only = None if allowed is None else self._ledger.passage_ids_of(allowed)
+            return self._snapshot.dense(vector, wanted, only)
+
+        return self._found(search, k, among)
 
     def keyword(self, question: str, k: int, among: Sequence[int] | None = None) -> list[Hit]:
-        allowed = self._allowed(among)
-        if allowed == []:
-            return []
-        return self._found(lambda n: self._snapshot.keyword(question, n, allowed), k)
+        def search(allowed: list[int] | None, wanted: int) -> list[tuple[int, float]]:
+            return self._snapshot.keyword(question, wanted, allowed)
+
+        return self._found(search, k, among)
+
+    def _look(self) -> bool:
+        """Takes up the current state; False when it is the one at hand."""
+        snapshot, cards = self._current()
+        if snapshot is self._snapshot:
+            return False
+        self._take(snapshot, cards)
+        return True
+
+    def _take(self, snapshot: Snapshot, cards: Sequence[Card]) -> None:
+        self._snapshot = snapshot
+        self._cards = [card for card in cards if self._pattern is None or _matches(card.name, self._pattern)]
+        self._names: dict[int, str] = {}
+        for card in self._cards:
+            self._names.setdefault(card.id, card.name)
 
     def _allowed(self, among: Sequence[int] | None) -> list[int] | None:
-        if among is None:
-            return None if self._among is None else sorted(self._among)
-        return [id_ for id_ in among if self._among is None or id_ in self._among]
+        if self._pattern is None:
+            return None if among is None else list(among)
+        return sorted(self._names) if among is None else [id_ for id_ in among if id_ in self._names]
 
-    def _found(self, search: Callable[[int], list[tuple[int, float]]], k: int) -> list[Hit]:
-        """The k best that the ledger still holds: an index may lag behind what was removed, so ask for more until
-        there are enough."""
-        most = len(self._snapshot)
-        wanted = min(k, most)
+    def _found(
+        self, search: Callable[[list[int] | None, int], list[tuple[int, float]]], k: int, among: Sequence[int] | None
+    ) -> list[Hit]:
+        """The k best that the ledger still holds. An index may lag behind what was removed, so more are asked for
+        until there are enough; when a writer has replaced what was found, it is searched for again."""
+        wanted = min(k, len(self._snapshot))
         while True:
-            found = search(wanted)
+            allowed = self._allowed(among)
+            found = search(allowed, wanted) if allowed != [] else []
             passages = self._ledger.passages([id_ for id_, _ in found], self._names)
+            if len(passages) < len(found) and self._look():
+                continue
             hits = [Hit(passages[id_], score) for id_, score in found if id_ in passages]
-            if len(hits) >= k or len(found) < wanted or wanted >= most:
+            if len(hits) >= k or len(found) < wanted or wanted >= len(self._snapshot):
                 return hits[:k]
-            wanted = min(2 * wanted, most)
+            wanted = min(2 * wanted, len(self._snapshot))
 
 
 def _matches(name: str, pattern: str) -> bool:

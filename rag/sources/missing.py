@@ -14,6 +14,7 @@ class Missing:
 
     reader = "nothing"
     skipped: Sequence[str] = ()
+    unread: Sequence[str] = ()
 
     def __init__(self, path: Path) -> None:
         self.root = path
@@ -24,6 +25,9 @@ class Missing:
 
     def covers(self, key: bytes) -> bool:
         return key == self._key or key.startswith(self._key.rstrip(b"/") + b"/")
+
+    def excludes(self, key: bytes) -> bool:
+        return False
 
     def read(self, entries: Sequence[Entry]) -> Iterator[Reading]:
         return iter(())

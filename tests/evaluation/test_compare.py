@@ -78,7 +78,7 @@ def test_as_json_and_as_a_page(runs: tuple[Path, Path]) -> None:
     assert json.loads(json.dumps(found.as_json()))["flips"]["accuracy"]["lost"] == ["right"]
     text = " ".join(parsed(comparison_page(found)).text)
     assert "old → new" in text
-    assert "3 questions in common, 1 others left out" in text
+    assert "3 questions in common, 1 left out" in text
     assert "1 gained, 1 lost" in text
     assert "The ant is 1 euro [2]." in text
     assert "Settings that differ" in text

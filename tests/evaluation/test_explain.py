@@ -72,7 +72,7 @@ def test_keyword_search_says_which_words_are_there() -> None:
 
 
 def test_of_several_evidences_the_one_that_came_furthest_counts() -> None:
-    rankings = [ranking("dense", 1, 200), ranking("keyword", 1, 200), ranking("fused", 9, 8)]
+    rankings = [ranking("dense", 1, 200), ranking("keyword", 1, 200), ranking("fused", 9, 8, 200)]
     nowhere, far = Evidence("nowhere.pdf", 1), Evidence("other.pdf", 350)
     assert lost_by("?", [nowhere], rankings) == "index"
     assert lost_by("?", [nowhere, far], rankings) == "dense and keyword"

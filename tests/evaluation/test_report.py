@@ -77,12 +77,12 @@ def test_shows_what_went_wrong_and_what_was_expected(tmp_path: Path) -> None:
     evaluate(EXAMPLES, Oracle().ask, tmp_path / "my run", settings={"model": "oracle"}, clock=one_second)
     text = " ".join(parsed((tmp_path / "my run" / "report.html").read_text(encoding="utf-8")).text)
     assert "4 questions, 3 answerable. Intervals" in text
-    assert "The 3 worst questions" in text
+    assert "The worst questions (3)" in text
     assert text.index("What does a cow cost?") < text.index("What does an ant cost?")  # lost, and found at 2
     assert "2 euros" in text
     assert "b.pdf, p. 9" in text
     assert "It is 7 euros [1]." in text
-    assert "The 1 surest answers to what has no answer" in text
+    assert "The surest answers to what has no answer (1)" in text
     for title in ("Recall over the number retrieved", "Risk over coverage", "Time a question takes"):
         assert title in text
     assert "oracle" in text

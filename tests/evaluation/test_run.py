@@ -67,6 +67,19 @@ def test_written_tokens_and_confidence_are_asked_for_outside_of_the_time(tmp_pat
     assert by_length.figures["aurc"].value == pytest.approx((0 + 1 / 2 + 2 / 3 + 3 / 4) / 4)
 
 
+def test_the_stage_that_lost_the_evidence_is_counted(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def lost_by(example: Example) -> str:
+        asked.append(example.id)
+        return "fused"
+
+    report = evaluate(EXAMPLES, Oracle().ask, tmp_path, clock=ticking(), lost_by=lost_by)
+    assert asked == ["refused"]  # the others were found, or there is nothing to find
+    assert report.lost_by == {"fused": 1}
+    assert "by the stage that lost it: fused 1." in (tmp_path / "report.html").read_text()
+
+
 def test_retrieval_only(tmp_path: Path) -> None:
     class Shelf:
         def retrieve(self, question: str, k: int) -> list[Hit]:

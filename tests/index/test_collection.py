@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from conftest import Shelf, WordEmbedder, contents
 
 from rag.errors import DamagedError, FingerprintError, LockedError, UsageError
+from rag.index import database
 from rag.index.collection import Collection
 from rag.index.lock import writing
+from rag.types import Entry, Reading
 
 FILES = {
     f"{name}.txt": f"{name} costs {i} euros.\fSecond page of {name}." for i, name in enumerate(["ant", "bee", "cow"])
@@ -253,14 +258,122 @@ def test_readers_see_the_old_state_or_the_new_while_a_writer_works(
     looks = 0
     while not done.is_set():
         reader = Collection(collection.home.parent, "default")
-        assert {name for name, _ in contents(reader)} <= set(files(0))
-        assert len(reader.index().keyword("round", 9)) <= 3
+        assert {name for name, _ in contents(reader)} == set(files(0))
+        assert {hit.passage.document for hit in reader.index().keyword("round", 9)} == set(files(0))
+        assert not reader.verify()
         assert not reader.notes
         reader.close()
         looks += 1
     writer.join()
     assert looks > 1
     assert contents(Collection(collection.home.parent, "default")) == {(k, str(v)) for k, v in files(24).items()}
+
+
+class Interrupted(Shelf):
+    """A source whose reading is stopped by Ctrl-C after so many readings."""
+
+    def __init__(self, files: dict[str, str | None], after: int) -> None:
+        super().__init__(files)
+        self._after = after
+
+    def read(self, entries: Sequence[Entry]) -> Iterator[Reading]:
+        for number, reading in enumerate(super().read(entries)):
+            if number == self._after:
+                raise KeyboardInterrupt
+            yield reading
+
+
+@pytest.mark.parametrize("after", [0, 1, 2])
+def test_an_interrupted_sync_is_finished_by_the_next(
+    collection: Collection, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    monkeypatch.setattr("rag.index.sync.FIRST_WINDOW", 1)  # every document is acknowledged by itself
+    files: dict[str, str | None] = {"report.txt": "the old report", "a.txt": "a", "b.txt": "b"}
+    synced(collection, files, embedder)
+    files["report-old.txt"] = files["report.txt"]  # kept under another name, and replaced
+    files |= {"report.txt": "the new report", "a.txt": "new a", "c.txt": "new c", "d.txt": "new a"}
+    with pytest.raises(KeyboardInterrupt):
+        collection.sync(Interrupted(dict(files), after), embedder)
+    assert not collection.verify()
+    report = synced(collection, files, embedder)
+    assert {name for name, _ in contents(collection)} >= {"report.txt", "report-old.txt", "a.txt", "c.txt"}
+    assert {file.outcome.status for file in report.files} == {"indexed"}
+    assert len({file.document for file in report.files}) == 6
+    assert ("report-old.txt", "the old report") in contents(collection)
+    assert not collection.verify()
+    assert len(embedder.texts) == len(set(embedder.texts))  # nothing was embedded twice, interrupted or not
+
+
+def test_a_twin_of_a_locked_file_is_read_itself(collection: Collection, embedder: WordEmbedder) -> None:
+    files: dict[str, str | None] = {"a.txt": "same words", "b.txt": "b"}
+    synced(collection, files, embedder)
+    report = synced(collection, {"a.txt": None, "b.txt": "b", "e.txt": "same words"}, embedder)
+    outcomes = {file.document: file.outcome.status for file in report.files}
+    assert outcomes == {"a.txt": "unreadable", "b.txt": "indexed", "e.txt": "indexed"}
+    assert report.embedded == 0
+    assert not collection.verify()
+
+
+def test_what_is_excluded_goes_without_asking(collection: Collection, embedder: WordEmbedder) -> None:
+    synced(collection, FILES, embedder)
+    source = Shelf({"ant.txt": FILES["ant.txt"]})
+    source.excluded = {"bee.txt", "cow.txt"}
+    report = collection.sync(source, embedder)
+    assert (report.removed, report.withheld) == (2, 0)
+
+
+def test_what_could_not_be_looked_into_shows_in_the_exit_code(collection: Collection, embedder: WordEmbedder) -> None:
+    source = Shelf(dict(FILES))
+    source.unread = ["locked"]
+    assert collection.sync(source, embedder).exit_code == 3
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE passages SET vector = x'00' WHERE id = 1",
+        "UPDATE documents SET text = x'00' WHERE id = 1",
+        "DELETE FROM settings",
+        "UPDATE files SET status = 'nonsense'",
+        "UPDATE passages SET text = 'other' WHERE id = 1",
+        "UPDATE files SET pages_without_text = '['",
+    ],
+)
+def test_nonsense_in_the_ledger_is_found(collection: Collection, embedder: WordEmbedder, damage: str) -> None:
+    synced(collection, FILES, embedder)
+    collection.close()
+    with sqlite3.connect(collection.home / "ledger.sqlite") as db:
+        db.execute(damage)
+    db.close()
+    assert Collection(collection.home.parent, "default").verify()
+    with pytest.raises(DamagedError, match="documents are untouched"):
+        Collection(collection.home.parent, "default").repair()
+    Collection(collection.home.parent, "default").remove()
+    assert not collection.home.exists()
+
+
+def test_a_read_only_copy_with_a_log_is_read_whole(
+    collection: Collection, embedder: WordEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced(collection, {"ant.txt": "ant hill"}, embedder)
+    reader = Collection(collection.home.parent, "default")
+    contents(reader)  # keeps the log from being merged when the writer closes
+    synced(collection, {"ant.txt": "ant hill", "bee.txt": "bee hive"}, embedder)
+    copy = tmp_path / "copies" / "default"
+    shutil.copytree(collection.home, copy)
+    (copy / "ledger.sqlite-shm").unlink()
+    assert (copy / "ledger.sqlite-wal").stat().st_size
+    real = database.connect
+
+    def on_a_read_only_disk(path: Path, mode: str) -> sqlite3.Connection:
+        if path.parent == copy and mode == "ro":
+            error = sqlite3.OperationalError("unable to open database file")
+            error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+            raise error
+        return real(path, mode)
+
+    monkeypatch.setattr(database, "connect", on_a_read_only_disk)
+    assert len(contents(Collection(copy.parent, "default"))) == 2
 
 
 def test_removed_documents_leave_no_row_and_no_hit(collection: Collection, embedder: WordEmbedder) -> None:
