@@ -5,6 +5,7 @@ retrieve hits, let the writer write over those that it has room for, check every
 
 from __future__ import annotations
 
+import re
 import time
 import unicodedata
 from collections.abc import Generator, Sequence
@@ -15,6 +16,13 @@ from rag.types import Answer, Hit, Retriever, Writer
 
 MAX_QUESTION = 4_000  # characters
 DEFAULT_HITS = 8
+
+# What ECMA-48 has a terminal act on: control sequences (colours), strings (a window's title), and short escapes.
+_ESCAPES = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
+    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"
+    r"|\x1b[#-/]?[0-Z\\^-~]"
+)
 
 
 class Asker:
@@ -77,11 +85,11 @@ class Asker:
 
 
 def clean_question(question: str) -> str:
-    """The question on one line, without control characters and lone surrogates.
+    """The question on one line, without terminal escapes, control characters and lone surrogates.
 
     Raises UsageError when nothing that could be asked is left, or more than `MAX_QUESTION` characters are.
     """
-    visible = "".join(" " if unicodedata.category(c) in ("Cc", "Cs") else c for c in question)
+    visible = "".join(" " if unicodedata.category(c) in ("Cc", "Cs") else c for c in _ESCAPES.sub("", question))
     question = " ".join(visible.split())
     if not any(unicodedata.category(c)[0] in "LNS" for c in question):
         raise UsageError("Please type a question.")

@@ -3,52 +3,98 @@
 from __future__ import annotations
 
 import argparse
+import codecs
+import errno
+import io
 import json
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from rag import __version__
-from rag.errors import RagError, UsageError
+from rag import __version__, terminal
+from rag.errors import RagError, StorageError, UsageError
 from rag.evaluation.commands import add_commands
 
 if TYPE_CHECKING:
     from rag.config import Config
+    from rag.index.collection import Collection
     from rag.types import Answer, Hit
 
 EXIT_CODES = (
     "exit codes: 0 all good · 2 wrong argument or setting · 3 done, with files to look at · 4 another process is"
     " writing · 5 index damaged · 6 model missing · 7 disk full or not writable · 130 interrupted"
 )
+UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command and returns its exit code. Only RagErrors are caught: anything else is a bug."""
+    """Runs a command and returns its exit code. Only RagErrors and an output that cannot be written are caught:
+    anything else is a bug."""
     signal.signal(signal.SIGTERM, _terminated)
-    options = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # an output that has no "…" shows "?", and ends no command
     try:
-        return int(options.run(options))
+        options = _parser().parse_args(arguments)
+        code = int(options.run(options))
+        _flush()
+        return code
     except RagError as error:
-        print(f"rag: {error}", file=sys.stderr)
+        _say(f"rag: {error}")
         return error.exit_code
-    except KeyboardInterrupt:
-        print("\nStopped. What was done is safe; run the same command again to go on.", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        if sys.stderr and sys.stderr.isatty():
+            _say("")  # the terminal has written ^C
+        _say(str(stop) or "Stopped. What was done is safe; run the same command again to go on.")
         return 130
     except BrokenPipeError:  # the reader of our output has gone: not worth a word
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output()
         return 0
+    except OSError as error:
+        if error.filename is not None or error.errno not in UNWRITABLE:
+            raise
+        _give_up_output()
+        _say(f"rag: Cannot write the output: {error.strerror}. What is indexed is safe; write it somewhere else.")
+        return StorageError.exit_code
 
 
 def _terminated(number: int, frame: object) -> NoReturn:
     raise SystemExit(128 + number)
 
 
+def _say(message: str) -> None:
+    """A line on standard error, whatever foreign text it carries. When nobody can be told, the exit code has to do."""
+    with suppress(OSError):
+        print(terminal.plain(message), file=sys.stderr)
+
+
+def _flush() -> None:
+    """Writes what is buffered now, while what goes wrong can still be reported."""
+    if sys.stdout:
+        sys.stdout.flush()
+
+
+def _give_up_output() -> None:
+    """What is left in the buffer goes nowhere, or Python would try once more, and complain, at its exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; try `{self.prog} --help`")
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        _flush()  # of --help and --version
+        super().exit(status, message)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="rag", description="Ask your own documents, with answers that cite their page.", epilog=EXIT_CODES
     )
     parser.add_argument("--version", action="version", version=f"rag {__version__}")
@@ -71,12 +117,12 @@ def _parser() -> argparse.ArgumentParser:
 
     search = command("search", _search, "find the passages that a question is about")
     search.add_argument("question", metavar="QUESTION")
-    search.add_argument("-k", type=int, default=10, metavar="N", help="how many (default: 10)")
+    search.add_argument("-k", default=10, metavar="N", help="how many (default: 10)")
     search.add_argument("--filter", metavar="GLOB", help="only documents or folders that match")
 
     ask = command("ask", _ask, "answer a question, citing pages")
     ask.add_argument("question", metavar="QUESTION")
-    ask.add_argument("-k", type=int, metavar="N", help="passages to read (default: 8)")
+    ask.add_argument("-k", metavar="N", help="passages to read (default: 8)")
     ask.add_argument("--filter", metavar="GLOB", help="only documents or folders that match")
     ask.add_argument("--model", metavar="NAME", help="who writes: extractive (default), or a chat model")
 
@@ -97,11 +143,12 @@ def _config(options: argparse.Namespace, **given: object) -> Config:
 
 def _warn(notes: Sequence[str]) -> None:
     for note in notes:
-        print(f"rag: {note}", file=sys.stderr)
+        _say(f"rag: {note}")
 
 
 def _print_json(value: object) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=2))
+    unicode = codecs.lookup(sys.stdout.encoding or "ascii").name == "utf-8"
+    print(json.dumps(value, ensure_ascii=not unicode, indent=2))
 
 
 # ----------------------------------------------------------------------------------------------- commands
@@ -109,19 +156,22 @@ def _print_json(value: object) -> None:
 
 def _index(options: argparse.Namespace) -> int:
     from rag import config as compose
-    from rag import terminal
 
     config = _config(options)
     collection = compose.collection(config)
+    globs, prune = (options.include, options.exclude), options.prune
     with terminal.SyncProgress(sys.stderr) as bar:
-        sources = [compose.source(config, path, options.include, options.exclude, bar.pages) for path in options.paths]
-        if options.dry_run:
-            plans = [collection.plan(source, root=source.root, prune=options.prune) for source in sources]
-            reports, actions = [report for _, report in plans], [step for steps, _ in plans for step in steps]
-        else:
-            by = compose.embedder(config)
-            how: dict[str, Any] = {"prune": options.prune, "progress": bar.documents}
-            reports, actions = [collection.sync(source, by, root=source.root, **how) for source in sources], []
+        try:
+            sources = [compose.source(config, path, *globs, bar.pages) for path in _distinct(options.paths)]
+            if options.dry_run:
+                plans = [collection.plan(source, root=source.root, prune=prune) for source in sources]
+                reports, actions = [report for _, report in plans], [step for steps, _ in plans for step in steps]
+            else:
+                by = compose.embedder(config)
+                how: dict[str, Any] = {"prune": prune, "progress": bar}
+                reports, actions = [collection.sync(source, by, root=source.root, **how) for source in sources], []
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(bar.stopped()) from None
     report = terminal.combined(reports)
     if options.json:
         listed = {**asdict(report), "files": [file.as_json() for file in report.files]}
@@ -131,13 +181,25 @@ def _index(options: argparse.Namespace) -> int:
     return report.exit_code
 
 
+def _distinct(paths: Sequence[Path]) -> list[Path]:
+    """Without those that another one holds, so that nothing is listed or counted twice."""
+    real = dict.fromkeys(Path(os.path.realpath(path.expanduser())) for path in paths)
+    return [path for path in real if not any(_walked(path, other) for other in real)]
+
+
+def _walked(path: Path, folder: Path) -> bool:
+    """Whether whoever walks `folder` comes by `path`: what is hidden has to be named to be indexed."""
+    if folder not in path.parents:
+        return False
+    return not any(name.startswith((".", "~$")) for name in path.relative_to(folder).parts)
+
+
 def _search(options: argparse.Namespace) -> int:
     from rag import config as compose
-    from rag import terminal
     from rag.answer import clean_question
 
     question = clean_question(options.question)
-    k = _positive(options.k)
+    k = compose.whole_number("-k", options.k)
     config = _config(options)
     collection = compose.collection(config)
     hits = compose.retriever(config, collection, compose.embedder(config), options.filter).retrieve(question, k)
@@ -151,7 +213,6 @@ def _search(options: argparse.Namespace) -> int:
 
 def _ask(options: argparse.Namespace) -> int:
     from rag import config as compose
-    from rag import terminal
     from rag.answer import clean_question
 
     config = _config(options, model=options.model, passages=options.k)
@@ -168,7 +229,6 @@ def _ask(options: argparse.Namespace) -> int:
 
 def _info(options: argparse.Namespace) -> int:
     from rag import config as compose
-    from rag import terminal
 
     info = compose.collection(_config(options)).info()
     if options.json:
@@ -186,7 +246,7 @@ def _verify(options: argparse.Namespace) -> int:
     if options.json:
         _print_json({"collection": collection.name, "whole": not problems, "problems": problems})
     else:
-        print("\n".join(problems) if problems else f"Collection {collection.name!r} is whole.")
+        print("\n".join(map(terminal.plain, problems)) or f"Collection {collection.name!r} is whole.")
     return 5 if problems else 0
 
 
@@ -198,7 +258,7 @@ def _repair(options: argparse.Namespace) -> int:
     if options.json:
         _print_json({"collection": collection.name, "done": done})
     else:
-        print("\n".join(done) if done else f"Collection {collection.name!r} is whole; nothing to repair.")
+        print("\n".join(map(terminal.plain, done)) or f"Collection {collection.name!r} is whole; nothing to repair.")
     return 0
 
 
@@ -206,26 +266,36 @@ def _remove(options: argparse.Namespace) -> int:
     from rag import config as compose
 
     collection = compose.collection(_config(options))
-    info = collection.info()
-    if sys.stdin.isatty() and not options.yes:
-        print(f"Delete collection {collection.name!r} ({info['documents']} documents)? [y/N] ", end="", file=sys.stderr)
-        if input().strip().lower() not in {"y", "yes"}:
-            raise UsageError("Nothing was removed.")
-    collection.remove()
+    asked = sys.stdin and sys.stdin.isatty() and not options.yes and collection.exists()
+    removed = not asked or _agreed(collection)
+    if removed:
+        collection.remove()
     if options.json:
-        _print_json({"collection": collection.name, "removed": True})
-    else:
+        _print_json({"collection": collection.name, "removed": removed})
+    elif removed:
         print(f"Removed collection {collection.name!r}. The documents themselves are untouched.")
+    else:
+        print("Nothing was removed.")
     return 0
 
 
+def _agreed(collection: Collection) -> bool:
+    """Asks. A collection too damaged to be counted can be removed like any other."""
+    try:
+        held = terminal.counted(collection.info()["documents"], "document")
+    except RagError:
+        held = "unreadable"
+    print(f"Delete collection {collection.name!r} ({held})? [y/N] ", end="", flush=True, file=sys.stderr)
+    try:
+        return input().strip().lower() in {"y", "yes"}
+    except EOFError:
+        _say("")  # Ctrl-D ends no line
+        return False
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("Nothing was removed.") from None
+
+
 # --------------------------------------------------------------------------------------------- JSON shapes
-
-
-def _positive(number: int) -> int:
-    if not 1 <= number <= 1000:
-        raise UsageError(f"-k is {number}; it takes a whole number from 1 to 1000.")
-    return number
 
 
 def _hits(hits: Sequence[Hit]) -> list[dict[str, Any]]:

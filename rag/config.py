@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from rag.errors import UsageError
 from rag.index.chunk import VERSION as CHUNKER
 from rag.index.collection import Collection
-from rag.types import Embedder, Retriever, Writer
+from rag.types import Embedder, Generator, Retriever, Writer
 
 if TYPE_CHECKING:
     from rag.answer import Asker
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 EXTRACTIVE = "extractive"
 LATE = "late"
+MOST = 1000  # passages that can be asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +46,11 @@ class Config:
         """Explicit settings first (None means not given), then variables, then defaults. Raises UsageError."""
         values: dict[str, object] = {}
         for name, default in _DEFAULTS.items():
-            value = given.get(name)
+            value, called = given.get(name), _OPTIONS.get(name, name)
             if value is None:
-                value = os.environ.get(f"RAG_{name.upper()}") or default
-            values[name] = _converted(name, value, type(default))
+                called = f"RAG_{name.upper()}"
+                value = os.environ.get(called) or default
+            values[name] = _converted(name, value, type(default), called)
         return cls(**values)  # type: ignore[arg-type]
 
 
@@ -63,21 +65,27 @@ _DEFAULTS: dict[str, object] = {
     "ocr": "auto",
 }
 _CHOICES = {"rerank": (LATE, "none"), "ocr": ("auto", "off"), "device": ("auto", "cpu", "cuda")}
+_OPTIONS = {"passages": "-k"}  # how people call it who give it, where that is not its own name
 
 
-def _converted(name: str, value: object, kind: type) -> object:
+def _converted(name: str, value: object, kind: type, called: str) -> object:
     if issubclass(kind, Path):
         return Path(str(value)).expanduser()
     if name in _CHOICES and value not in _CHOICES[name]:
-        raise UsageError(f"{name} is {value!r}; it takes {' or '.join(_CHOICES[name])}.")
-    if kind is not int:
-        return str(value)
+        *others, last = _CHOICES[name]
+        raise UsageError(f"{called} is {value!r}; it takes {', '.join(others)} or {last}.")
+    return whole_number(called, value) if kind is int else str(value)
+
+
+def whole_number(called: str, value: object) -> int:
+    """A number of passages. Raises UsageError, which calls the setting as the user did."""
+    takes = f"it takes a whole number from 1 to {MOST}"
     try:
         number = int(str(value))
     except ValueError:
-        number = 0
-    if not 1 <= number <= 100:
-        raise UsageError(f"{name} is {value!r}; it takes a whole number from 1 to 100.")
+        raise UsageError(f"{called} is {value!r}; {takes}.") from None
+    if not 1 <= number <= MOST:
+        raise UsageError(f"{called} is {number}; {takes}.")
     return number
 
 
@@ -100,7 +108,7 @@ def source(
     from rag.sources.missing import Missing
     from rag.sources.ocr import find_engine
 
-    path = Path(os.path.abspath(path.expanduser()))
+    path = Path(os.path.realpath(path.expanduser()))  # as sources and roots are named
     into = collection(config)
     roots = [root for root in into.roots() if path.is_relative_to(root)] if into.exists() else []
     if not path.exists():
@@ -113,11 +121,14 @@ def source(
 
 
 def retriever(config: Config, among: Collection, by: TextEmbedder, pattern: str | None = None) -> Retriever:
-    """Search over a collection, or over those of its documents whose name matches a glob."""
+    """Search over a collection, or over those of its documents whose name matches a glob. Raises UsageError when there
+    are none: a filter with a slip in it must not look like a question without an answer."""
     from rag.retrieval.fuse import Hybrid
     from rag.retrieval.rerank import LateInteraction
 
     view = among.index(pattern)
+    if pattern is not None and not view.cards():
+        raise UsageError(f"No document matches --filter {pattern!r}.")
     among.check_fingerprint(by.fingerprint)
     found = Hybrid(view, by)
     return LateInteraction(found, by) if config.rerank == LATE else found
@@ -128,11 +139,17 @@ def writer(config: Config, by: Embedder) -> Writer:
         from rag.generation.extractive import ExtractiveWriter
 
         return ExtractiveWriter(by)
-    from rag.generation.local import LocalGenerator
-    from rag.generation.models import find
     from rag.generation.prompted import PromptedWriter
 
-    return PromptedWriter(LocalGenerator(find(config.model)))
+    return PromptedWriter(generator(config.model))
+
+
+def generator(name: str) -> Generator:
+    """A chat model by name, folder or hub id."""
+    from rag.generation.local import LocalGenerator
+    from rag.generation.models import find
+
+    return LocalGenerator(find(name))
 
 
 def asker(config: Config, among: Collection, pattern: str | None = None) -> Asker:

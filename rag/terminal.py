@@ -21,24 +21,35 @@ def plain(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)
 
 
+def counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 class SyncProgress:
-    """A bar with rate and time left on a terminal; nothing elsewhere, so that logs stay readable."""
+    """A bar with files, bytes, rate and time left on a terminal; nothing elsewhere, so that logs stay readable.
+
+    Several syncs in a row are one bar: each plan adds to what there is to do.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
         from rich.progress import TransferSpeedColumn as SpeedColumn
+        from rich.table import Column
 
         columns = (
-            BarColumn(),
-            DownloadColumn(),
-            SpeedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.description}"),
+            BarColumn(bar_width=16),
+            TextColumn("{task.fields[files]}", table_column=Column(no_wrap=True)),
+            DownloadColumn(table_column=Column(no_wrap=True)),
+            SpeedColumn(table_column=Column(no_wrap=True)),
+            TimeRemainingColumn(table_column=Column(no_wrap=True)),
+            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, ratio=1)),
         )
         console = Console(file=stream)
-        self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self._task = self._bar.add_task("", total=None)
+        self._bar = Progress(*columns, console=console, transient=True, expand=True, disable=not console.is_terminal)
+        self._task = self._bar.add_task("", total=None, files="")
+        self._files = self._files_done = 0
+        self._bytes = self._bytes_before = 0  # planned, of which before the sync that runs now
 
     def __enter__(self) -> SyncProgress:
         self._bar.start()
@@ -47,13 +58,36 @@ class SyncProgress:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
+    def plan(self, total: int, files: int) -> None:
+        """So many bytes, in so many files, are to be read."""
+        self._bytes_before = self._bytes
+        self._bytes += total
+        self._files += files
+        self._bar.update(self._task, completed=self._bytes_before, total=self._bytes, files=self._count())
+
+    def reading(self, name: str) -> None:
+        """This document has been read."""
+        self._bar.update(self._task, description=plain(name))
+
     def documents(self, done: int, total: int, name: str) -> None:
-        """So many bytes of documents are in the ledger; `name` was the last."""
-        self._bar.update(self._task, completed=done, total=total, description=_escaped(name))
+        """So many bytes of the documents planned last are in the ledger; `name` was the last of them."""
+        self._files_done += 1
+        completed = self._bytes_before + done
+        self._bar.update(self._task, completed=completed, files=self._count(), description=plain(name))
 
     def pages(self, name: str, done: int, of: int) -> None:
         """So many pages of a document were read by OCR."""
-        self._bar.update(self._task, description=_escaped(f"{name}: page {done} of {of} by OCR"))
+        self._bar.update(self._task, description=plain(f"{name}: page {done} of {of} by OCR"))
+
+    def stopped(self) -> str:
+        """How far it got, for whoever stops it. Empty when it had not begun."""
+        if not self._files:
+            return ""
+        are = "is" if self._files == 1 else "are"
+        return f"Stopped. {self._count()} {are} done; run the same command again to go on."
+
+    def _count(self) -> str:
+        return f"{self._files_done} of {counted(self._files, 'file')}"
 
 
 def combined(reports: Sequence[SyncReport]) -> SyncReport:
@@ -73,6 +107,7 @@ def combined(reports: Sequence[SyncReport]) -> SyncReport:
             seconds=first.seconds + other.seconds,
             files=first.files + other.files,
             notes=first.notes + other.notes,
+            unread=first.unread + other.unread,
         )
     return first
 
@@ -90,9 +125,9 @@ def show_sync(report: SyncReport, actions: Sequence[Mapping[str, str]], stream: 
     for action in actions:
         print(f"  {action['action']:8} {plain(action['document'])}", file=stream)
     if report.withheld:
+        missing = f"{counted(report.withheld, 'file')} {'is' if report.withheld == 1 else 'are'} missing"
         print(
-            f"{report.withheld} files are missing, more than a fifth: nothing was removed. "
-            "Is a drive not mounted? Use --prune if it is meant.",
+            f"{missing}, more than a fifth: nothing was removed. Is a drive not mounted? Use --prune if it is meant.",
             file=stream,
         )
     for note in report.notes:
@@ -100,7 +135,7 @@ def show_sync(report: SyncReport, actions: Sequence[Mapping[str, str]], stream: 
     if not dry:
         _show_statuses(report.files, stream)
         print(
-            f"{report.passages} passages in collection {report.collection!r}; "
+            f"{counted(report.passages, 'passage')} in collection {report.collection!r}; "
             f"{report.embedded} embedded now, in {report.seconds:.1f} s.",
             file=stream,
         )
@@ -111,9 +146,11 @@ def _show_statuses(files: Sequence[FileReport], stream: TextIO) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    if not files:
+        return
     counts = Counter(file.outcome.status for file in files)
     listed = ", ".join(f"{counts[status]} {status.value}" for status in Status if status in counts)
-    print(f"{len(files)} {'file' if len(files) == 1 else 'files'}: {listed}.", file=stream)
+    print(f"{counted(len(files), 'file')}: {listed}.", file=stream)
     awkward = [file for file in files if file.outcome.status is not Status.INDEXED]
     if awkward:
         table = Table("file", "status", "reason", "what to do", box=SIMPLE_HEAD)
@@ -157,8 +194,9 @@ def show_answer(pieces: Generator[str, None, Answer], stream: TextIO) -> None:
 
 def show_pairs(pairs: Mapping[str, Any], stream: TextIO) -> None:
     for name, value in pairs.items():
-        shown = ", ".join(f"{k}: {v}" for k, v in value.items()) if isinstance(value, dict) else value
-        print(f"{name + ':':13} {plain(str(shown))}", file=stream)
+        parts = [f"{k}: {v}" for k, v in value.items()] if isinstance(value, dict) else value
+        shown = ", ".join(map(str, parts)) if isinstance(parts, list) else str(parts)
+        print(f"{name + ':':13} {plain(shown)}".rstrip(), file=stream)
 
 
 def _named(hit: Hit) -> str:

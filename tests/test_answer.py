@@ -177,7 +177,7 @@ def test_too_long_to_ask() -> None:
         ("What is\x00 it?", "What is it?"),
         ("What\r\nis\tit?", "What is it?"),
         ("caf\udce9?", "caf ?"),
-        ("\x1b[31mRed?", "[31mRed?"),
+        ("\x1b[31mRed?", "Red?"),
         ("Où est-ce ? 👩‍🚀", "Où est-ce ? 👩‍🚀"),
         ("🚀", "🚀"),
         ("C++ -x AND a:b (EU", "C++ -x AND a:b (EU"),

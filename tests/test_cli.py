@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from conftest import Shelf, WordEmbedder
 
+from rag import config as compose
 from rag.cli import main
+from rag.index.collection import Collection
 
 NOTES = {
     "fox.txt": "The red fox lives in the forest of Arden. It hunts at night.",
@@ -33,6 +39,14 @@ def folder(tmp_path: Path) -> Path:
 
 
 Run = Callable[..., tuple[int, Any, str]]
+
+# The command line with the embedder of words, in a process of its own.
+PROBE = [
+    sys.executable,
+    "-c",
+    f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); from conftest import WordEmbedder\n"
+    "from rag import cli, config; config.embedder = lambda _: WordEmbedder(); sys.exit(cli.main())",
+]
 
 
 @pytest.fixture
@@ -198,7 +212,15 @@ def test_info_verify_repair_remove(rag: Run, folder: Path, tmp_path: Path) -> No
         (("ask", "?!…"), 2, "Please type a question"),
         (("search", "x" * 100_000), 2, "100,000 characters; the limit is 4,000"),
         (("search", "x", "-k", "0"), 2, "-k is 0"),
-        (("ask", "x", "-k", "many"), 2, "invalid int value"),
+        (("search", "x", "-k", "1001"), 2, "-k is 1001; it takes a whole number from 1 to 1000."),
+        (("ask", "x", "-k", "0"), 2, "-k is 0; it takes a whole number from 1 to 1000."),
+        (("ask", "x", "-k", "many"), 2, "-k is 'many'; it takes a whole number from 1 to 1000."),
+        (("ask",), 2, "QUESTION; try `rag ask --help`"),
+        (("nonsense",), 2, "; try `rag --help`"),
+        (("search", "x", "\x1b[31m\nred"), 2, "unrecognized arguments:  [31m red"),
+        (("index", "/no/such\n\x1b[31mfolder"), 2, "/no/such  [31mfolder: no such file"),
+        (("ask", "\x1b[31m"), 2, "Please type a question"),
+        (("ask", "\x1b]0;title\x07\x9b1m"), 2, "Please type a question"),
     ],
 )
 def test_bad_input_is_one_line_and_an_exit_code(rag: Run, arguments: tuple[str, ...], code: int, says: str) -> None:
@@ -206,7 +228,156 @@ def test_bad_input_is_one_line_and_an_exit_code(rag: Run, arguments: tuple[str, 
     assert got == code
     assert says in err
     assert out == ""
-    assert "Traceback" not in err
+    assert len(err.splitlines()) == 1
+    assert err.startswith("rag: ")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("RAG_PASSAGES", "abc", "RAG_PASSAGES is 'abc'; it takes a whole number from 1 to 1000."),
+        ("RAG_PASSAGES", "0", "RAG_PASSAGES is 0; it takes a whole number from 1 to 1000."),
+        ("RAG_RERANK", "maybe", "RAG_RERANK is 'maybe'; it takes late or none."),
+        ("RAG_OCR", "on", "RAG_OCR is 'on'; it takes auto or off."),
+        ("RAG_DEVICE", "tpu", "RAG_DEVICE is 'tpu'; it takes auto, cpu or cuda."),
+    ],
+)
+def test_a_setting_is_called_what_the_user_called_it(
+    rag: Run, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, says: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    assert rag("ask", "x") == (2, "", f"rag: {says}\n")
+
+
+@pytest.fixture
+def shelved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A collection made by the embedder of words, which the command line uses too; its folder."""
+    monkeypatch.setattr(compose, "embedder", lambda config: WordEmbedder())
+    monkeypatch.setenv("RAG_RERANK", "none")
+    made = Collection(tmp_path / "indexes", "default")
+    made.sync(Shelf({"a.txt": "Ants dig — deep.", "sub/b.txt": "Bees hum…"}), WordEmbedder())
+    made.close()
+    return made.home
+
+
+def test_a_filter_that_matches_nothing_is_a_slip(rag: Run, shelved: Path) -> None:
+    assert [hit["document"] for hit in rag("search", "ants", "--filter", "sub", "--json")[1]["hits"]] == ["sub/b.txt"]
+    for command in ("search", "ask"):
+        assert rag(command, "ants", "--filter", "*.pfd") == (2, "", "rag: No document matches --filter '*.pfd'.\n")
+
+
+class Keyboard(io.StringIO):
+    """Standard input that is a terminal. What is typed is one line; without one, it is Ctrl-D or Ctrl-C."""
+
+    def __init__(self, typed: str, interrupts: bool = False) -> None:
+        super().__init__(typed)
+        self._interrupts = interrupts
+
+    def isatty(self) -> bool:
+        return True
+
+    def readline(self, size: int | None = -1, /) -> str:
+        if self._interrupts:
+            raise KeyboardInterrupt
+        return super().readline(-1 if size is None else size)
+
+
+@pytest.mark.parametrize("typed", ["n\n", "\n", "", "nonsense\n"])
+def test_whoever_does_not_say_yes_keeps_the_collection(
+    rag: Run, shelved: Path, monkeypatch: pytest.MonkeyPatch, typed: str
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Keyboard(typed))
+    code, out, err = rag("remove")
+    assert (code, out) == (0, "Nothing was removed.\n")
+    assert err.rstrip("\n") == "Delete collection 'default' (2 documents)? [y/N] "
+    assert shelved.exists()
+    monkeypatch.setattr(sys, "stdin", Keyboard(typed))
+    assert rag("remove", "--json")[1] == {"collection": "default", "removed": False}
+
+
+def test_ctrl_c_at_the_question_keeps_the_collection(rag: Run, shelved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", Keyboard("", interrupts=True))
+    code, out, err = rag("remove")
+    assert (code, out) == (130, "")
+    assert err.endswith("Nothing was removed.\n")
+    assert shelved.exists()
+
+
+@pytest.mark.parametrize("damage", [b"", b"no database at all, but long enough to be read as one " * 99])
+def test_a_damaged_collection_can_be_removed(
+    rag: Run, shelved: Path, monkeypatch: pytest.MonkeyPatch, damage: bytes
+) -> None:
+    (shelved / "ledger.sqlite").write_bytes(damage)
+    monkeypatch.setattr(sys, "stdin", Keyboard("yes\n"))
+    code, out, err = rag("remove")
+    assert (code, err) == (0, "Delete collection 'default' (unreadable)? [y/N] ")
+    assert out.startswith("Removed collection 'default'.")
+    assert not shelved.exists()
+
+
+def command(*arguments: object, **variables: str) -> dict[str, Any]:
+    """What `subprocess.run` takes to run the command line in a process of its own."""
+    made = [sys.executable, "-m", "rag.cli", *map(str, arguments)]
+    return {
+        "args": made,
+        "env": {**os.environ, "PYTHONUNBUFFERED": "", **variables},
+        "stderr": subprocess.PIPE,
+        "timeout": 60,
+    }
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("arguments", [("info",), ("info", "--json"), ("--help",)])
+def test_an_output_that_cannot_be_written_is_one_line(shelved: Path, arguments: tuple[str, ...]) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(**command(*arguments, RAG_INDEXES=str(shelved.parent)), stdout=full, text=True)
+    assert done.returncode == 7
+    assert re.fullmatch(r"rag: Cannot write the output: No space left on device\. .*\n", done.stderr)
+
+
+def test_an_output_that_lacks_characters_shows_what_it_can(shelved: Path) -> None:
+    def printed(*arguments: str) -> bytes:
+        how = command(*arguments, RAG_INDEXES=str(shelved.parent), PYTHONIOENCODING="ascii")
+        done = subprocess.run([*PROBE, *how.pop("args")[3:]], **how, stdout=subprocess.PIPE)
+        assert (done.returncode, done.stderr) == (0, b"")
+        return done.stdout
+
+    assert b"Ants dig ? deep." in printed("search", "ants")
+    found = json.loads(printed("search", "ants", "--json").decode("ascii"))
+    assert found["hits"][0]["text"] == "Ants dig — deep."
+
+
+def test_stopping_says_how_far_it_got(rag: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Impatient(WordEmbedder):
+        """Somebody presses Ctrl-C while the second window is embedded."""
+
+        def embed_passages(self, texts: Sequence[str]) -> np.ndarray:
+            if self.texts:
+                raise KeyboardInterrupt
+            return super().embed_passages(texts)
+
+    monkeypatch.setattr(compose, "embedder", lambda config: Impatient())
+    for i in range(2):
+        (folder / f"long{i}.txt").write_text("\n\n".join(f"{i}: word {j} " * 20 for j in range(2500)))
+    code, out, err = rag("index", folder)
+    said = re.fullmatch(r"Stopped\. (\d) of 5 files are done; run the same command again to go on\.\n", err)
+    assert said
+    assert (code, out) == (130, "")
+    assert len(Collection(tmp_path / "indexes", "default").files()) == int(said[1]) > 0
+
+
+def test_paths_that_overlap_are_indexed_once(rag: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compose, "embedder", lambda config: WordEmbedder())
+    hidden = folder / ".drafts" / "hare.txt"
+    hidden.parent.mkdir()
+    hidden.write_text("Hares box in spring.")
+    (folder.parent / "link").symlink_to(folder)
+    paths = (folder, folder, folder / "fox.txt", folder / "sub", f"{folder}/sub/../fox.txt", folder.parent / "link")
+    _, plan, _ = rag("index", *paths, "--dry-run", "--json")
+    assert sorted(action["document"] for action in plan["actions"]) == sorted(NOTES)
+    _, report, _ = rag("index", *paths, hidden, "--json")
+    assert report["added"] == 4  # what is hidden is found where it is named
+    assert sorted(file["document"] for file in report["files"]) == sorted([*NOTES, "hare.txt"])
 
 
 def test_an_empty_folder(rag: Run, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rag.evaluation.run import Progress, Report
     from rag.index.collection import Collection
     from rag.index.embed import TextEmbedder
-    from rag.types import Answer, Example, Generator, Hit, Writer
+    from rag.types import Answer, Example, Hit, Writer
 
 BELOW, INCOMPLETE = 1, 3  # exit codes: a figure is worse than asked for; rows or questions to look at
 
@@ -115,7 +115,7 @@ def _measured(options: argparse.Namespace, examples: Sequence[Example], skipped:
             examples,
             lambda question: asker.ask(question, max(options.k, config.passages)),
             options.out,
-            judge=_judge(options.judge) if options.judge else None,
+            judge=compose.generator(options.judge) if options.judge else None,
             confidence=_confidence(writer) or best_score,
             tokens=by,
             **how,
@@ -189,13 +189,6 @@ def _confidence(writer: Writer) -> Callable[[Answer], float | None] | None:
         return scored[0].probability if scored else None
 
     return probability
-
-
-def _judge(name: str) -> Generator:
-    from rag.generation.local import LocalGenerator
-    from rag.generation.models import find
-
-    return LocalGenerator(find(name))
 
 
 def _settings(config: Config, collection: Collection, by: TextEmbedder, options: argparse.Namespace) -> dict[str, Any]:

@@ -13,12 +13,12 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from math import ceil
 
 from rag.types import Document, Mark, Passage, Tokens
 
-VERSION = "1"  # raise it when the same document gives other passages: it is part of every collection's fingerprint
+VERSION = "2"  # raise it when the same document gives other passages: it is part of every collection's fingerprint
 
 SPECIAL_TOKENS = 2  # [CLS] and [SEP] take their places in the window as well
 HEADS_SHARE = 0.16  # of the window: a table's caption and column heads, repeated above each further piece of it
@@ -33,6 +33,7 @@ _ABBREVIATION = re.compile(
 )
 _NUMERIC_CELL = re.compile(r"(?<![\w.])[($€£¥-]*\d[\d,.]*\d?%?\)?(?!\w)|(?<=\s)[—–-](?=\s|$)")
 _YEARS_ONLY = re.compile(r"(?:[^\d\n]*\b(?:FY\s?)?(?:19|20)\d\d\b)+[^\d\n]*", re.IGNORECASE)  # a row of column heads
+_LINE = re.compile(r"[^\n]*\S[^\n]*")
 _PARAGRAPH_GAP = re.compile(r"\n[ \t]*\n")
 
 
@@ -170,6 +171,14 @@ def _first_head(text: str, lines: list[tuple[int, int]], row: int, floor: int) -
     return first
 
 
+def _is_title(line: str) -> bool:
+    """Short, mostly letters, and no sentence."""
+    letters = sum(char.isalpha() for char in line)
+    return (
+        len(line.split()) <= 14 and not line.endswith((".", ",", ";")) and letters >= 0.6 * len(line.replace(" ", ""))
+    )
+
+
 def _is_prose(line: str) -> bool:
     return len(line) > 90 or (len(line) > 40 and line.rstrip().endswith((".", ";", ",")))
 
@@ -278,11 +287,18 @@ class _Headings:
         self._label_limit = int(max_tokens * LABEL_SHARE)
         self._most = max_tokens // 2
         self.heads_limit = int(max_tokens * HEADS_SHARE)
+        marks = document.marks
+        self._ends = {a.offset: b.offset for a, b in pairwise([*marks, Mark(len(document.text), "")])}
+        self._page_heads: dict[int, tuple[int, str]] = {}
         self._clipped: dict[tuple[str, int], tuple[str, int]] = {}
 
     def tokens(self, mark: Mark, units: Sequence[_Unit]) -> int:
         """The most that title and heading take, for any passage of a section."""
-        starts = {units[0].start, *self._offsets[self._first(units[0].start) : self._first(units[-1].start)]}
+        starts = {
+            units[0].start,
+            units[-1].start,
+            *self._offsets[self._first(units[0].start) : self._first(units[-1].start)],
+        }
         longest = max(self._clip(self._section(start, mark), self._label_limit)[1] for start in starts)
         return min(self._title + longest + 1, self._most)
 
@@ -300,7 +316,24 @@ class _Headings:
         if mark.page is None:
             return mark.label
         index = self._first(start) - 1
-        return self._document.headings[index].label if index >= 0 else ""
+        if index >= 0:
+            return self._document.headings[index].label
+        end, head = self._page_head(mark)
+        return head if start >= end else ""
+
+    def _page_head(self, mark: Mark) -> tuple[int, str]:
+        """Where a page's first title-like lines end, and what they say: without an outline, they are what stands above
+        the rest of the page ("Consolidated balance sheets")."""
+        if mark.offset not in self._page_heads:
+            end = mark.offset
+            lines: list[str] = []
+            for match in _LINE.finditer(self._document.text, mark.offset, self._ends[mark.offset]):
+                if len(lines) == 3 or not _is_title(match.group().strip()):
+                    break
+                end = match.end()
+                lines.append(match.group().strip())
+            self._page_heads[mark.offset] = (end, " ".join(lines))
+        return self._page_heads[mark.offset]
 
     def _clip(self, text: str, limit: int) -> tuple[str, int]:
         """As many leading words as fit into `limit` tokens, and their number of tokens."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from rag.sources.clean import join_hyphens, vocabulary
-from rag.sources.parts import Bookmark, Facts, Part, State
+from rag.sources.parts import UNSAFE, Bookmark, Facts, Part, State
 from rag.sources.running import drop_running
 from rag.types import Mark, Outcome, Status
 
@@ -115,16 +115,23 @@ def judge(gathered: Gathered, ocr: str | None) -> Outcome:
         reason, remedy = _defects(gathered.parts, gathered.facts.printed, ocr)
         return Outcome(Status.PARTLY, reason, remedy, pages, empty)
     everything = tuple(part.page for part in gathered.parts if part.page is not None)
-    if not gathered.parts or all(part.state in (State.TEXT, State.BLANK) for part in gathered.parts):
-        what = "its pages are blank" if pages else "it holds no words"
-        remedy = "Nothing to do if it is meant to be empty."
-        return Outcome(Status.NO_TEXT, f"No text: {what}", remedy, pages, everything)
+    if not any(map(_is_defect, gathered.parts)):
+        return Outcome(Status.NO_TEXT, *_blankness(gathered), pages, everything)
     reason, remedy = _defects(gathered.parts, gathered.facts.printed, ocr)
     return Outcome(_status_of_none(gathered.parts), reason, remedy, pages, everything)
 
 
 def _is_defect(part: Part) -> bool:
-    return part.state not in (State.TEXT, State.BLANK)
+    return part.state not in (State.TEXT, State.BLANK, State.ANNOTATED)
+
+
+def _blankness(gathered: Gathered) -> tuple[str, str]:
+    """Reason and remedy where there is nothing to read, and no page is at fault."""
+    if any(part.state is State.ANNOTATED for part in gathered.parts):
+        remedy = "Print it to a new PDF, which makes them part of its pages, and index that."
+        return "No text: its pages hold only annotations or form fields, which are not read", remedy
+    what = "its pages are blank" if gathered.facts.pages else "it holds no words"
+    return f"No text: {what}", "Nothing to do if it is meant to be empty."
 
 
 def _status_of_none(parts: Sequence[Part]) -> Status:
@@ -150,11 +157,14 @@ def _defects(parts: Sequence[Part], printed: bool, ocr: str | None) -> tuple[str
             remedies.append("Save it as PDF to have its pictures read by OCR.")
         elif ocr:
             reasons.append(f"OCR ({ocr}) found no words there")
+            remedies.append("Nothing to do if they show none; else scan them again, larger or sharper.")
         else:
             reasons.append("OCR is off")
             remedies.append("Install tesseract or rapidocr (the `ocr` extra) and index again.")
-    if any(part.state in (State.FAILED, State.COSTLY) for part in parts):
+    if any(part.state is State.FAILED for part in parts):
         remedies.append("Open the file in a viewer and save it again.")
+    if any(part.state is State.COSTLY for part in parts):
+        remedies.append(UNSAFE)
     return ". ".join(reasons), " ".join(remedies)
 
 

@@ -17,7 +17,7 @@ from dataclasses import asdict
 from typing import IO, Any
 
 from rag.sources import formats
-from rag.sources.parts import Facts, Part, RefusedError, to_wire
+from rag.sources.parts import UNSAFE, Facts, Part, RefusedError, to_wire
 from rag.types import Outcome, Status
 
 MAX_FILE = 512 << 20  # bytes: a file is held in memory, inside the child's limit
@@ -63,8 +63,7 @@ def _work(job: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     except RefusedError as refused:
         outcome = refused.outcome
     except MemoryError:
-        reason = "Stopped: it needs more memory than a file may use"
-        outcome = Outcome(Status.LIMIT, reason, "It may be damaged or unsafe. Save it again, or split it.")
+        outcome = Outcome(Status.LIMIT, "Stopped: it needs more memory than a file may use", UNSAFE)
     except Exception as error:  # the isolation border: whatever a library raises on a broken file is a verdict on it
         reason = f"Broken: it cannot be read ({type(error).__name__})"
         outcome = Outcome(Status.DAMAGED, reason, "Open it and save it again.")

@@ -26,10 +26,11 @@ OnPage = Callable[[str, int, int], None]
 class Folder:
     """The files below `root`, of which `scope` (a folder or a single file, default: all) are read.
 
-    Symbolic links are not followed; special files, hidden ones and Office's lock files are skipped. `include` and
-    `exclude` are globs over the path relative to `root` or the file's name; `**` spans folders, case does not matter.
-    Pages without text are read by `ocr` if there is one; `page_cache` remembers what it read, and `on_page(name, done,
-    of)` is told of every page. Raises UsageError if `scope` does not lie in `root`.
+    A symbolic link that is named is followed, those found below it are not; special files, hidden ones, Office's lock
+    files and folders that hold a collection are skipped. `include` and `exclude` are globs over the path relative to
+    `root` or the file's name; `**` spans folders, case does not matter. Pages without text are read by `ocr` if there
+    is one; `page_cache` remembers what it read, and `on_page(name, done, of)` is told of every page. Raises UsageError
+    if `scope` does not lie in `root`.
 
     After a scan, `skipped` says what was passed over.
     """
@@ -46,10 +47,7 @@ class Folder:
         workers: int | None = None,
         limits: Limits = Limits(),  # noqa: B008 - frozen
     ) -> None:
-        self.root = Path(os.path.abspath(root))
-        self.scope = Path(os.path.abspath(scope)) if scope is not None else self.root
-        if not self.scope.is_relative_to(self.root):
-            raise UsageError(f"{self.scope} does not lie in {self.root}. Nothing was read. Name a path inside it.")
+        self.root, self.scope = _located(root, root if scope is None else scope)
         self._walk = Walk(os.fsencode(self.root), os.fsencode(self.scope), include, exclude)
         self._ocr = ocr
         self._page_cache = page_cache
@@ -68,8 +66,14 @@ class Folder:
         """After a scan: folders (absolute paths) that could not be listed, so that nothing is known of their files."""
         return self._walk.unreadable_dirs
 
+    @property
+    def unread(self) -> list[str]:
+        """After a scan: the same folders, as their files would be named."""
+        return self._walk.unread()
+
     def scan(self) -> Iterator[Entry]:
-        """Every file, folder by folder and by name. Raises UsageError if there is no such folder."""
+        """Every file, folder by folder and by name. Raises UsageError if there is no such folder, or it cannot be
+        opened."""
         for path in self._walk.files():
             entry = identify(path, os.fsencode(self.root))
             if entry is not None:
@@ -79,6 +83,10 @@ class Folder:
     def covers(self, key: bytes) -> bool:
         """After a scan: whether a file of this path would have been found, so that its absence means it is gone."""
         return self._walk.covers(key)
+
+    def excludes(self, key: bytes) -> bool:
+        """Whether a file of this path is left out on purpose: it matches `exclude`, or lies in a collection."""
+        return self._walk.excludes(key)
 
     def read(self, entries: Sequence[Entry]) -> Iterator[Reading]:
         """Readings as they finish: files in parallel, each in a child process with limits; last the files that OCR
@@ -124,6 +132,17 @@ class Folder:
                 index = pages[page]
                 gathered.parts[index] = replace(gathered.parts[index], text=text, state=State.TEXT)
             self._on_page(entry.name, done, len(pages))
+
+
+def _located(root: Path, scope: Path) -> tuple[Path, Path]:
+    """Both without symbolic links, so that a file has one path however it is named. A scope that leads out of its
+    root by a link has a root of its own."""
+    true_root, true_scope = Path(os.path.realpath(root)), Path(os.path.realpath(scope))
+    if true_scope.is_relative_to(true_root):
+        return true_root, true_scope
+    if Path(os.path.abspath(scope)).is_relative_to(os.path.abspath(root)):
+        return true_scope if true_scope.is_dir() else true_scope.parent, true_scope
+    raise UsageError(f"{scope} does not lie in {root}. Nothing was read. Name a path inside it.")
 
 
 def _reading(entry: Entry, gathered: Gathered, ocr: str | None) -> Reading:

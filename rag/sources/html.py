@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rag.sources.clean import normalize
-from rag.sources.parts import Facts, Part
+from rag.sources.parts import Facts, Part, RefusedError
 from rag.sources.sections import Line, row, sections
+from rag.types import Status
 
 _UNREAD_TAGS = "script style template noscript nav svg math iframe object head button select textarea"
 _LINE_TAGS = "li tr td th dt dd caption thead tbody tfoot figcaption legend option summary hr br"
@@ -27,9 +28,11 @@ if TYPE_CHECKING:
 
 
 def read_html(text: str) -> Iterator[Part | Facts]:
+    """Raises RefusedError at the end if the page had to be cut: libxml2 gives up where elements are nested some 2,000
+    deep, keeps what stands before, and says so in its log alone."""
     import lxml.html
 
-    parser = lxml.html.HTMLParser(remove_comments=True, remove_pis=True, huge_tree=False)
+    parser = lxml.html.HTMLParser(remove_comments=True, remove_pis=True, huge_tree=True)  # else at 256
     try:
         root = lxml.html.document_fromstring(_DECLARATION.sub("", text), parser=parser)
     except lxml.etree.ParserError:  # there is no element in it
@@ -37,6 +40,9 @@ def read_html(text: str) -> Iterator[Part | Facts]:
         return
     yield Facts(title=" ".join(normalize(root.findtext(".//title") or "").split()))
     yield from sections(_lines(root))
+    if parser.error_log.filter_from_fatals():
+        reason = "Only its beginning is read: then its elements are nested too deeply"
+        raise RefusedError(Status.LIMIT, reason, "Open it in a browser and print it to a PDF.")
 
 
 def _lines(root: HtmlElement) -> Iterator[Line]:

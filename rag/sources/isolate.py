@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from rag.errors import StorageError
+
 PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
 JOBS_PER_CHILD = 200  # then a fresh process: what leaks in a native library stays bounded
 TICK = 1.0  # seconds between looks at the clock
@@ -154,15 +156,22 @@ class Child:
 
 
 def _start(program: Sequence[str], memory: int) -> subprocess.Popen[bytes]:
+    """Raises StorageError if the system will not start it."""
     # -P: `rag index .` must not import a json.py that lies in the folder it reads.
     paths = [PACKAGE_ROOT, *filter(None, [os.environ.get("PYTHONPATH")])]
-    return subprocess.Popen(  # noqa: S603 - our own program
-        [sys.executable, "-P", *program, str(memory), str(os.getpid())],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-    )
+    try:
+        return subprocess.Popen(  # noqa: S603 - our own program
+            [sys.executable, "-P", *program, str(memory), str(os.getpid())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        )
+    except OSError as error:
+        raise StorageError(
+            f"No process can be started to read files with ({sys.executable}: {error.strerror}). What is indexed "
+            "already is safe. Close other programs, see that this Python still lies there, and run again."
+        ) from error
 
 
 def _pipe(stream: IO[bytes] | None) -> IO[bytes]:

@@ -29,7 +29,7 @@ _SAVE_AGAIN = "Open it and save it again."
 
 def read(data: bytes, format_: str) -> Iterator[Part | Facts]:
     """Raises RefusedError for what is no such file, is encrypted, or unpacks to more than a file may hold."""
-    _check(data)
+    _check(data, format_)
     readers: dict[str, Callable[[bytes], Iterator[Part | Facts]]] = {
         formats.DOCX: _docx,
         formats.PPTX: _pptx,
@@ -38,7 +38,7 @@ def read(data: bytes, format_: str) -> Iterator[Part | Facts]:
     return readers[format_](data)
 
 
-def _check(data: bytes) -> None:
+def _check(data: bytes, format_: str) -> None:
     """Looks at what the archive declares before anything is unpacked."""
     if not data:
         raise is_empty()
@@ -51,6 +51,9 @@ def _check(data: bytes) -> None:
     except zipfile.BadZipFile:
         start = ascii(data[:16].decode("latin-1"))
         raise RefusedError(Status.DAMAGED, f"Not an Office file (starts with {start})", _SAVE_AGAIN) from None
+    if all(member.filename != "[Content_Types].xml" for member in members):
+        reason = f"It is a zip archive, not a {format_.upper()}"
+        raise RefusedError(Status.UNSUPPORTED, reason, "Unpack it, and index what is in it.")
     if (
         len(members) > MAX_MEMBERS
         or sum(member.file_size for member in members) > MAX_UNPACKED

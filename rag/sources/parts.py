@@ -13,16 +13,19 @@ from typing import Any
 
 from rag.types import Outcome, Status
 
+UNSAFE = "Left out as unsafe to read: split the file, or print it to a new PDF, if you trust it."
+
 
 class State(StrEnum):
     """What a page gave."""
 
     TEXT = "text"
     BLANK = "blank"  # nothing is drawn on it: no defect
+    ANNOTATED = "annotated"  # blank but for annotations or form fields: no defect either
     PICTURE = "picture"  # something is drawn on it, but no text (or next to none) lies under the drawing
     GARBLED = "garbled"  # its text layer maps glyphs to the wrong characters
     FAILED = "failed"  # no engine could open it
-    COSTLY = "costly"  # every engine needed more time or memory for it than a file may use
+    COSTLY = "costly"  # it needs more time or memory than a file may use
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class Facts:
 class RefusedError(Exception):
     """A reader's verdict that a file (or the rest of it) gives nothing, and why."""
 
-    def __init__(self, status: Status, reason: str, remedy: str = "") -> None:
+    def __init__(self, status: Status, reason: str, remedy: str) -> None:
         super().__init__(reason)
         self.outcome = Outcome(status, reason, remedy)
 

@@ -130,7 +130,7 @@ def _is_sparse(text: str) -> bool:
 
 
 def _drawn(page: pdfium.PdfPage, sparse: bool) -> State:
-    """PICTURE if something to read may be drawn on the page; beside `sparse` text it must fill half of it."""
+    """What there is besides text. For PICTURE, beside `sparse` text, it must fill half of the page."""
     width, height = page.get_size()
     least = (PAGE_SIZED if sparse else SPECK) * width * height
     strokes = 0  # lines and glyphs: letters may be drawn as either, and mean no character
@@ -138,7 +138,22 @@ def _drawn(page: pdfium.PdfPage, sparse: bool) -> State:
         if thing.type in (_IMAGE, _SHADING) and _area(thing) >= least:
             return State.PICTURE
         strokes += thing.type in (_PATH, _TEXT)
-    return State.PICTURE if strokes > FEW_STROKES and not sparse else State.BLANK
+    if strokes > FEW_STROKES and not sparse:
+        return State.PICTURE
+    return State.ANNOTATED if _is_annotated(page) else State.BLANK
+
+
+def _is_annotated(page: pdfium.PdfPage) -> bool:
+    """Whether there is a form field on the page, or an annotation that says something (an empty string has 2 bytes)."""
+    from pypdfium2 import raw
+
+    found = False
+    for index in range(min(raw.FPDFPage_GetAnnotCount(page), MAX_OBJECTS)):
+        if annotation := raw.FPDFPage_GetAnnot(page, index):
+            sizes = [raw.FPDFAnnot_GetStringValue(annotation, key, None, 0) for key in (b"Contents", b"RC")]
+            found |= max(sizes) > 2 or raw.FPDFAnnot_GetSubtype(annotation) == raw.FPDF_ANNOT_WIDGET
+            raw.FPDFPage_CloseAnnot(annotation)
+    return found
 
 
 def _area(thing: pdfium.PdfObject) -> float:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from dataclasses import dataclass, replace
 
 from rag.sources import formats
 from rag.sources.assemble import Gathered
-from rag.sources.isolate import Child, ChildError, TimedOutError, TooLongError
-from rag.sources.parts import Part, State, from_wire
+from rag.sources.isolate import Child, ChildError, DiedError, TimedOutError, TooLongError
+from rag.sources.parts import UNSAFE, Part, State, from_wire
 from rag.types import Entry, Outcome, Status
 
 PDFIUM, PYPDF = "pdfium", "pypdf"
@@ -30,8 +31,9 @@ class _Try:
 def gather(child: Child, entry: Entry, format_: str) -> Gathered:
     """All that can be had of the file within the child's limits; `Gathered.halted` says what is missing.
 
-    A page on which PDFium dies or takes too long is tried with pypdf in a fresh process, and given up if that does no
-    better. The time limit holds for all tries together.
+    A page that makes PDFium crash is tried with pypdf in a fresh process, and given up if that does no better. One that
+    takes too long or too much memory is given up at once: pypdf, the slower of the two, has its own limits within a
+    page, and would pass off the beginning of a bomb as the whole. The time limit holds for all tries together.
     """
     gathered = Gathered()
     deadline = time.monotonic() + child.limits.seconds
@@ -88,7 +90,7 @@ def _around(attempt: _Try, error: ChildError, gathered: Gathered) -> _Try | None
         return None
     if gathered.facts.pages is None:  # it was opening the file
         return _Try(engine=PYPDF) if attempt.engine == PDFIUM else None
-    if attempt.last is None:
+    if attempt.last is None and isinstance(error, DiedError) and error.code != -signal.SIGABRT:  # no memory: it aborts
         return _Try(page, page, PYPDF)
     gathered.add(Part("", f"p. {page}", page, State.COSTLY))
     gathered.halted = None
@@ -106,4 +108,4 @@ def _why(error: ChildError, seconds: float) -> str:
 def _limit(reason: str, gathered: Gathered) -> Outcome:
     done = len(gathered.parts)
     kept = f"; {done} of {gathered.facts.pages} pages are read" if done and gathered.facts.pages else ""
-    return Outcome(Status.LIMIT, f"{reason}{kept}", "It may be damaged or unsafe. Save it again, or split it.")
+    return Outcome(Status.LIMIT, f"{reason}{kept}", UNSAFE)

@@ -59,7 +59,7 @@ def _opened(data: bytes | None, version: str) -> pdfium.PdfDocument:
         try:
             _document = (version, pypdfium2.PdfDocument(data))
         except pypdfium2.PdfiumError:
-            raise RefusedError(Status.DAMAGED, "No engine can draw it.") from None
+            raise RefusedError(Status.DAMAGED, "No engine can draw it", "Open it and save it again.") from None
     assert _document is not None, "data is None only if the document is open"
     return _document[1]
 

@@ -203,17 +203,26 @@ def _email(data: bytes) -> Iterator[Part | Facts]:
     names = [part.get_filename() or part.get_content_type() for part in message.iter_attachments()]
     if names:
         heads.append("Attachments: " + ", ".join(names))
-    yield Part(normalize("\n".join([*heads, "", _body(message)])).strip("\n"))
+    body, cut = _body(message)
+    yield Part(normalize("\n".join([*heads, "", body])).strip("\n"))
+    if cut is not None:
+        raise cut
 
 
-def _body(message: EmailMessage) -> str:
+def _body(message: EmailMessage) -> tuple[str, RefusedError | None]:
+    """What it says, and why that is not all of it, if it is not."""
     from rag.sources.html import read_html
 
     part = message.get_body(("plain", "html"))
     if part is None:
-        return ""
+        return "", None
     payload = part.get_payload(decode=True)
     content = decode(payload, part.get_content_charset() or "") if isinstance(payload, bytes) and payload else ""
     if part.get_content_subtype() != "html":
-        return content
-    return "\n\n".join(message.text for message in read_html(content) if isinstance(message, Part))
+        return content, None
+    texts: list[str] = []
+    try:
+        texts.extend(message.text for message in read_html(content) if isinstance(message, Part))
+    except RefusedError as cut:
+        return "\n\n".join(texts), cut
+    return "\n\n".join(texts), None

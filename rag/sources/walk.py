@@ -17,6 +17,7 @@ from rag.types import Entry, Outcome, Status
 
 BLOCK = 1 << 20  # bytes read at a time
 UNHASHED = 16 << 20  # files larger than this that no reader reads are not hashed as a whole
+COLLECTION = {b"ledger.sqlite", b"writer.lock"}  # a folder that holds both is an index of ours, and no documents
 
 _UNSAFE_TO_SHOW = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\uffff"
@@ -25,7 +26,8 @@ _UNSAFE_TO_SHOW = re.compile(
 
 
 class Walk:
-    """The regular files in `scope`, which lies in `root`. Links are not followed; what is passed over is counted."""
+    """The regular files in `scope`, which lies in `root`. Links are not followed; what is passed over is counted.
+    Nor are folders entered that hold a collection: `rag index .` must not index its own index."""
 
     def __init__(self, root: bytes, scope: bytes, include: Sequence[str], exclude: Sequence[str]) -> None:
         self._root = root
@@ -33,16 +35,18 @@ class Walk:
         self._included = compile_globs(include) if include else lambda path: True
         self._excluded = compile_globs(exclude) if exclude else lambda path: False
         self._passed: Counter[str] = Counter()
+        self._collections: list[bytes] = []
         self.unreadable_dirs: list[bytes] = []
 
     def files(self) -> Iterator[bytes]:
-        """Paths, folder by folder and by name. Raises UsageError if there is no `scope`."""
+        """Paths, folder by folder and by name. Raises UsageError if there is no `scope`, or it cannot be opened."""
         self._passed.clear()
+        self._collections.clear()
         self.unreadable_dirs.clear()
         try:
             mode = os.stat(self._scope).st_mode
         except OSError as error:
-            raise UsageError(f"{shown(self._scope)}: {error.strerror}. Nothing was read. Check the path.") from None
+            raise _refused(self._scope, error) from None
         if stat.S_ISREG(mode):
             yield self._scope
         elif stat.S_ISDIR(mode):
@@ -62,6 +66,20 @@ class Walk:
             return False
         return self._included(shown(_relative(path, self._root)))
 
+    def excludes(self, path: bytes) -> bool:
+        """Whether that path is left out on purpose: it, or a folder above it, matches `exclude`, or was found to hold
+        a collection."""
+        if path != self._root and not _is_below(path, self._root):
+            return False
+        names = shown(_relative(path, self._root)).split("/")
+        if any(self._excluded("/".join(names[:depth])) for depth in range(1, len(names) + 1)):
+            return True
+        return any(_is_below(path, folder) for folder in self._collections)
+
+    def unread(self) -> list[str]:
+        """The folders that could not be opened, named as their files would be."""
+        return [shown(_relative(folder, self._root)) for folder in self.unreadable_dirs]
+
     def notes(self) -> list[str]:
         """What was passed over, such as "2 symbolic links skipped"."""
         notes = [f"{n} {what if n == 1 else what + 's'} skipped" for what, n in sorted(self._passed.items())]
@@ -70,23 +88,35 @@ class Walk:
     def _below(self) -> Iterator[bytes]:
         pending = [self._scope]
         while pending:
-            folder = pending.pop()
-            try:
-                with os.scandir(folder) as listing:
-                    found = sorted(listing, key=lambda item: item.name)
-            except FileNotFoundError:
-                continue
-            except OSError:
-                self.unreadable_dirs.append(folder)
-                continue
             folders = []
-            for item in found:
+            for item in self._listing(pending.pop()):
                 if item.is_dir(follow_symlinks=False):
                     if self._enters(item):
                         folders.append(item.path)
                 elif self._takes(item):
                     yield item.path
             pending += reversed(folders)
+
+    def _listing(self, folder: bytes) -> list[os.DirEntry[bytes]]:
+        """What is in a folder, by name: nothing if it cannot be opened or holds a collection. Raises UsageError if that
+        is the scope."""
+        try:
+            with os.scandir(folder) as listing:
+                found = sorted(listing, key=lambda item: item.name)
+        except OSError as error:
+            if folder == self._scope:
+                raise _refused(folder, error) from None
+            if not isinstance(error, FileNotFoundError):  # then it has vanished since it was listed
+                self.unreadable_dirs.append(folder)
+            return []
+        if not COLLECTION.issubset(item.name for item in found):
+            return found
+        if folder == self._scope:
+            advice = "Name the folder that the documents are in."
+            raise UsageError(f"{shown(folder)} holds an index, and no documents. Nothing was read. {advice}")
+        self._passed["index folder"] += 1
+        self._collections.append(folder)
+        return []
 
     def _enters(self, item: os.DirEntry[bytes]) -> bool:
         if item.name.startswith(b"."):
@@ -107,6 +137,13 @@ class Walk:
             name = shown(_relative(item.path, self._root))
             return self._included(name) and not self._excluded(name)
         return False
+
+
+def _refused(path: bytes, error: OSError) -> UsageError:
+    if isinstance(error, PermissionError):
+        advice = "Change its permissions and run again."
+        return UsageError(f"{shown(path)}: no permission to open it. Nothing was read. {advice}")
+    return UsageError(f"{shown(path)}: {error.strerror}. Nothing was read. Check the path.")
 
 
 def _is_below(path: bytes, folder: bytes) -> bool:

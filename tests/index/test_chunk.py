@@ -69,6 +69,13 @@ def test_a_section_without_pages_is_heading_and_place() -> None:
     assert cut(made)[0].headed == "Guide > Hello\nHello there."  # the title is not said twice
 
 
+def test_without_an_outline_the_pages_own_title_stands_above_the_rest_of_it() -> None:
+    text = f"ACME CORP\nBalance sheet\n{sentences(5)}\fNo title here, but a sentence.\n{sentences(5)}"
+    passages = cut(document("a.pdf", text), 50)
+    assert [(p.page, p.heading) for p in passages] == [(1, ""), (1, "ACME CORP Balance sheet"), (2, ""), (2, "")]
+    assert passages[0].text.startswith("ACME CORP")
+
+
 def test_a_table_stays_together_and_its_further_pieces_repeat_its_heads() -> None:
     rows = "\n".join(f"Item {i} {i}0 {i}5" for i in range(1, 14))
     text = f"Some prose comes first and says a thing, which ends.\nTable 1. Prices\nItem 2023 2024\n{rows}"

@@ -101,6 +101,27 @@ def test_with_ocr_the_reason_says_that_it_found_nothing() -> None:
     assert outcome.reason.endswith("OCR (tesseract 5.3.0 eng) found no words there")
 
 
+@pytest.mark.parametrize("ocr", [None, "tesseract 5.3.0 eng"])
+@pytest.mark.parametrize("printed", [True, False])
+@pytest.mark.parametrize("state", [state for state in State if state is not State.TEXT])
+@pytest.mark.parametrize("beside", [[], [_page(2, "a")]])
+def test_whatever_is_not_simply_indexed_has_a_remedy(
+    beside: list[Part], state: State, printed: bool, ocr: str | None
+) -> None:
+    pages = [_page(1, "", state), *beside]
+    outcome = judge(_gathered(*pages, facts=Facts(pages=len(pages), printed=printed)), ocr)
+    indexed = bool(beside) and state in (State.BLANK, State.ANNOTATED)
+    assert (outcome.status is Status.INDEXED) == indexed
+    assert bool(outcome.reason) == bool(outcome.remedy) == (not indexed)
+
+
+def test_blank_pages_with_annotations_are_told_from_blank_ones() -> None:
+    outcome = judge(_gathered(_page(1, "", State.BLANK), _page(2, "", State.ANNOTATED)), None)
+    assert outcome.status is Status.NO_TEXT
+    assert outcome.reason == "No text: its pages hold only annotations or form fields, which are not read"
+    assert (outcome.pages, outcome.pages_without_text) == (2, (1, 2))
+
+
 def test_slides_are_not_for_ocr() -> None:
     gathered = _gathered(_page(1, "a"), _page(2, "", State.PICTURE), facts=Facts(pages=2))
     assert gathered.pictured() == {}

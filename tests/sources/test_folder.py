@@ -84,6 +84,40 @@ def test_links_and_special_files_are_passed_over(tree: Path) -> None:
     assert folder.skipped[-2:] == ["2 special files skipped", "3 symbolic links skipped"]
 
 
+def test_a_link_that_is_named_is_followed(tree: Path) -> None:
+    beside = tree / "beside"
+    beside.mkdir()
+    (beside / "folder").symlink_to(tree / "a")
+    (beside / "file.txt").symlink_to(tree / "b.txt")
+    (beside / "broken").symlink_to("nowhere")
+    folder = Folder(beside / "folder")
+    assert (folder.root, _names(folder)) == (tree / "a", ["z.md", "b/deep.txt"])
+    assert list(folder.scan()) == list(Folder(tree / "a").scan()), "a file has one path"
+    assert _names(Folder(tree, scope=beside / "folder")) == ["a/z.md", "a/b/deep.txt"]
+    (reading,) = _read(Folder(beside, scope=beside / "file.txt")).values()  # as `rag index file.txt` has it
+    assert (reading.entry.key, reading.entry.name) == (os.fsencode(tree / "b.txt"), "b.txt")
+    assert reading.outcome == Outcome(Status.INDEXED)
+    with pytest.raises(UsageError, match="No such file"):
+        list(Folder(beside / "broken").scan())
+
+
+def test_a_folder_that_holds_a_collection_is_not_entered(tree: Path) -> None:
+    inside = tree / "indexes/default/generations/index.txt"
+    inside.parent.mkdir(parents=True)
+    inside.write_text("not a document")
+    (tree / "indexes/default/ledger.sqlite").touch()
+    folder = Folder(tree)
+    assert "indexes/default/ledger.sqlite" in _names(folder), "one of the two names is anybody's"
+    (tree / "indexes/default/writer.lock").touch()
+    assert _names(folder) == ["b.txt", "c.csv", "a/z.md", "a/b/deep.txt"]
+    assert "1 index folder skipped" in folder.skipped
+    assert folder.covers(os.fsencode(inside)), "what was indexed there goes"
+    assert folder.excludes(os.fsencode(inside)), "and on purpose"
+    assert not folder.excludes(os.fsencode(tree / "indexes/other.txt"))
+    with pytest.raises(UsageError, match="holds an index"):
+        list(Folder(tree / "indexes/default").scan())
+
+
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
@@ -128,7 +162,13 @@ def test_what_may_not_be_opened_is_told(tree: Path) -> None:
         f"root = {os.fsencode(tree)!r}\n"
         "assert not folder.covers(root + b'/a/b/deep.txt') and folder.covers(root + b'/gone.txt')\n"
         "assert folder.skipped[-1].endswith('the folder cannot be opened'), folder.skipped\n"
+        "assert folder.unread == ['a/b'], folder.unread\n"
         "[reading] = folder.read(entries[:1])\nassert reading.outcome == entries[0].problem\n"
+        "from rag.errors import UsageError\n"
+        f"locked = Folder(Path({str(tree)!r}), scope=Path({str(tree / 'a/b')!r}))\n"
+        "try: list(locked.scan())\n"
+        "except UsageError as error: assert 'a/b: no permission to open it' in str(error), error\n"
+        "else: raise AssertionError('an empty scan: everything below it would be taken for gone')\n"
     )
     for parent in tree.parents[:-2]:
         parent.chmod(parent.stat().st_mode | stat.S_IXOTH)
@@ -151,6 +191,21 @@ def test_covers_says_what_is_gone_if_a_scan_does_not_find_it(tree: Path) -> None
     assert covered(Folder(tree, scope=tree / "a/z.md"), "a/z.md")
     assert not covered(Folder(tree, include=["*.md"]), "gone.txt")
     assert covered(Folder(tree, exclude=["a"]), "a/z.md"), "what is excluded is to go"
+
+
+def test_excludes_says_what_is_left_out_on_purpose(tree: Path) -> None:
+    def excluded(folder: Folder, name: str) -> bool:
+        return folder.excludes(os.fsencode(tree / name))
+
+    folder = Folder(tree, exclude=["b", "*.CSV"])
+    assert excluded(folder, "gone.csv")
+    assert excluded(folder, "a/b/deep.txt"), "the folder above it is"
+    assert excluded(folder, "b/any/gone.md")
+    assert not excluded(folder, "a/z.md")
+    assert not excluded(folder, "b.txt")
+    assert not folder.excludes(b"/elsewhere/x.csv")
+    assert excluded(Folder(tree, exclude=["a/b/**"]), "a/b/deep.txt")
+    assert not excluded(Folder(tree, include=["*.md"]), "b.txt"), "what was not asked for is not excluded"
 
 
 def test_large_files_that_nothing_reads_are_not_hashed(tmp_path: Path) -> None:

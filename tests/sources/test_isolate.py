@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from misbehaving import MISBEHAVING, has_ended
 
+from rag.errors import StorageError
 from rag.sources.isolate import Child, ChildError, DiedError, Limits, TimedOutError, TooLongError
 
 
@@ -67,6 +68,14 @@ def test_memory_is_limited(child: Child) -> None:
 
 def test_what_libraries_print_does_not_reach_the_parent(child: Child) -> None:
     assert [message["kind"] for message in child.ask({"do": "chatter"})] == ["part", "end"]
+
+
+def test_an_interpreter_that_cannot_be_started_is_told(child: Child, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nonexistent/python")
+    with pytest.raises(StorageError, match=r"/nonexistent/python: No such file or directory\). What is indexed"):
+        list(child.ask({"do": "nothing"}))
+    monkeypatch.undo()
+    assert _pid(child), "the next one may start"
 
 
 def test_ctrl_c_is_left_to_the_parent(child: Child) -> None:

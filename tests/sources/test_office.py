@@ -116,7 +116,8 @@ def test_sheets_are_sections_and_rows_are_lines() -> None:
         (b"<html>", Status.DAMAGED),
         (b"\xd0\xcf\x11\xe0" + "EncryptedPackage".encode("utf-16-le"), Status.PASSWORD),
         (b"\xd0\xcf\x11\xe0" + b"WordDocument", Status.UNSUPPORTED),
-        (_zip(word__document=b"\0" * (64 << 20)), Status.LIMIT),
+        (_zip(**{"[Content_Types].xml": b"", "word__document": b"\0" * (64 << 20)}), Status.LIMIT),
+        (_zip(**{"notes.txt": b"words"}), Status.UNSUPPORTED),
     ],
 )
 def test_what_is_no_office_file_or_a_bomb_is_refused(data: bytes, status: Status) -> None:
@@ -125,6 +126,12 @@ def test_what_is_no_office_file_or_a_bomb_is_refused(data: bytes, status: Status
     assert refused.value.outcome.status is status
     assert refused.value.outcome.reason
     assert refused.value.outcome.remedy
+
+
+@pytest.mark.parametrize("format_", [formats.DOCX, formats.PPTX, formats.XLSX])
+def test_a_zip_archive_under_another_name_is_called_one(format_: str) -> None:
+    with pytest.raises(RefusedError, match=f"^It is a zip archive, not a {format_.upper()}$"):
+        _read(_zip(**{"notes.txt": b"words"}), format_)
 
 
 def test_an_archive_that_lies_about_its_sizes_unpacks_to_no_more_than_it_says() -> None:

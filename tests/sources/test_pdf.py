@@ -70,6 +70,25 @@ def test_what_a_page_gave(content: bytes, state: State) -> None:
     assert part.state is state
 
 
+@pytest.mark.parametrize(
+    ("annotation", "state"),
+    [
+        (b"/Subtype/Text/Contents(a note)", State.ANNOTATED),
+        (b"/Subtype/FreeText/RC(<p>rich</p>)", State.ANNOTATED),
+        (b"/Subtype/Widget/FT/Tx/T(name)", State.ANNOTATED),
+        (b"/Subtype/Text/Contents()", State.BLANK),
+        (b"/Subtype/Link", State.BLANK),
+    ],
+)
+def test_annotations_on_a_blank_page_are_noticed(annotation: bytes, state: State) -> None:
+    blank, annotated = b"/Type/Page/Parent", b"/Type/Page/Annots[4 0 R]/Parent"
+    extra = [b"<</Type/Annot%s/Rect[100 100 300 120]>>" % annotation]
+    _, (part,) = _read(write_pdf([b""], extra=extra).replace(blank, annotated))
+    assert (part.text, part.state) == ("", state)
+    _, (part,) = _read(write_pdf([show("Page with words")], extra=extra).replace(blank, annotated))
+    assert (part.text, part.state) == ("Page with words", State.TEXT)
+
+
 def test_glyphs_that_mean_nothing_are_a_picture() -> None:
     """A font whose every letter is said to be a space: the page shows words, and its text layer has none."""
     cmap = (

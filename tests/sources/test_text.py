@@ -101,15 +101,36 @@ c</pre><img alt="A chart" src="http://evil/x.png">tail</body></html>"""
 @pytest.mark.parametrize(
     ("data", "words"),
     [
+        (b"<div>" * 1_500 + b"deep" + b"</div>" * 1_500, "deep"),
         ('<meta charset="iso-8859-2"><p>żółw</p>'.encode("iso8859_2"), "żółw"),
         ('<?xml version="1.0" encoding="utf-8"?><html><body><p>żółw</p></body></html>'.encode(), "żółw"),
         (b"just words", "just words"),
-        (b"<div>" * 20_000 + b"deep" + b"</div>" * 20_000, None),
     ],
 )
-def test_html_of_many_kinds_does_not_fail(data: bytes, words: str | None) -> None:
-    parts = _parts(data, formats.HTML)
-    assert words is None or [part.text for part in parts] == [words]
+def test_html_of_many_kinds_is_read(data: bytes, words: str) -> None:
+    assert [part.text for part in _parts(data, formats.HTML)] == [words]
+
+
+DEEP = b"<p>before</p>" + b"<div>" * 50_000 + b"deep" + b"</div>" * 50_000 + b"<p>after</p>"
+
+
+def test_html_that_is_nested_too_deeply_is_said_to_be_cut() -> None:
+    messages = text.read(DEEP, formats.HTML)
+    assert [next(messages), next(messages)] == [Facts(), Part("before")]
+    with pytest.raises(RefusedError, match="Only its beginning") as refused:
+        next(messages)
+    assert refused.value.outcome.status is Status.LIMIT
+    assert refused.value.outcome.remedy
+
+
+def test_mail_that_is_nested_too_deeply_keeps_its_head() -> None:
+    messages = text.read(MAIL % (b"text/html", DEEP), formats.EMAIL)
+    _, part = next(messages), next(messages)
+    assert isinstance(part, Part)
+    assert part.text.startswith("Subject: Grüße\n")
+    assert part.text.endswith("before")
+    with pytest.raises(RefusedError, match="Only its beginning"):
+        next(messages)
 
 
 def test_html_without_anything_gives_nothing() -> None:
