@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import subprocess
 import sys
 import time
@@ -63,9 +62,6 @@ def measure(texts: Sequence[str], rounds: int) -> dict[str, Any]:
     fresh = [seconds(lambda: subprocess.run([sys.executable, "-c", FRESH], cwd=ROOT, check=True)) for _ in range(5)]
     ours = load_embedder(device="cpu")
     ours.embed_passages(texts[:64])
-    memory_before = _peak_megabytes()
-    ours.embed_passages(texts)
-    memory = _peak_megabytes()
     stock = SentenceTransformer(str(ours._checkpoint.folder), device="cpu")
     expected = stock.encode(list(texts))  # warms it up as well
     vectors = ours.embed_passages(texts)
@@ -89,8 +85,6 @@ def measure(texts: Sequence[str], rounds: int) -> dict[str, Any]:
         "cosine_mean": round(float(cosines.mean()), 6),
         "count_tokens_per_second": round(sum(counts) / counting),
         "fresh_process_one_question_seconds": round(median(fresh), 3),
-        "peak_memory_megabytes": round(memory),
-        "peak_memory_before_megabytes": round(memory_before),
         "rounds": pairs,
     }
 
@@ -108,10 +102,6 @@ def machine() -> dict[str, Any]:
         "versions": {name: version(name) for name in ("openvino", "torch", "transformers", "sentence-transformers")},
         "commit": commit.stdout.strip(),
     }
-
-
-def _peak_megabytes() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main() -> int:
