@@ -249,7 +249,7 @@ def test_readers_see_the_old_state_or_the_new_while_a_writer_works(
     done = threading.Event()
 
     def write() -> None:
-        for round_ in range(1, 25):
+        for round_ in range(1, 10):
             Collection(collection.home.parent, "default").sync(Shelf(files(round_)), WordEmbedder())
         done.set()
 
@@ -266,7 +266,7 @@ def test_readers_see_the_old_state_or_the_new_while_a_writer_works(
         looks += 1
     writer.join()
     assert looks > 1
-    assert contents(Collection(collection.home.parent, "default")) == {(k, str(v)) for k, v in files(24).items()}
+    assert contents(Collection(collection.home.parent, "default")) == {(k, str(v)) for k, v in files(9).items()}
 
 
 class Interrupted(Shelf):
