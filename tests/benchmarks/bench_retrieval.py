@@ -70,7 +70,7 @@ def share(ranks: list[float], k: int, seed: int = 0) -> tuple[float, float, floa
 
 def measure(name: str, data: Path, indexes: Path) -> dict:
     folder, ks = SETS[name]
-    config = Config(indexes=indexes, collection=name)
+    config = Config.from_environment(indexes=indexes, collection=name)
     source = compose.source(config, data / name / folder)
     embedder = compose.embedder(config)
     collection = compose.collection(config)
