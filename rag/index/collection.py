@@ -14,7 +14,7 @@ from rag.errors import DamagedError, FingerprintError, StorageError, UsageError
 from rag.index import audit, database, generation
 from rag.index.ledger import Ledger
 from rag.index.lock import writing
-from rag.index.sync import Progress, kept_although_missing, plan, sync
+from rag.index.sync import Progress, plan, reported, sync
 from rag.index.view import View
 from rag.types import Card, Embedder, FileReport, Fingerprint, Source, SyncReport
 
@@ -78,22 +78,7 @@ class Collection:
         ledger = self._reading() if self.exists() else None
         known = {row.key: row for row in ledger.files()} if ledger else {}
         todo = plan(known, source, lambda version: bool(ledger and ledger.holds(version)), prune)
-        report = SyncReport(
-            collection=self.name,
-            added=todo.added,
-            changed=todo.changed,
-            renamed=len(todo.moves),
-            removed=len(todo.gone),
-            unchanged=todo.unchanged,
-            withheld=len(todo.withheld),
-            passages=ledger.counts()["passages"] if ledger else 0,
-            embedded=0,
-            seconds=0.0,
-            files=tuple(FileReport(row.name, row.outcome) for row in known.values() if source.covers(row.key)),
-            notes=(*source.skipped, *kept_although_missing(todo)),
-            unread=tuple(source.unread),
-        )
-        return todo.actions(known), report
+        return todo.actions(known), reported(todo, source, self.name, ledger)
 
     def repair(self) -> list[str]:
         """Rebuilds what can be rebuilt from the ledger, and says what was done. Needs no model and no source file."""

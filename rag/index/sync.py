@@ -167,6 +167,13 @@ def sync(
             ledger.drop_file(row.key)
             ledger.forget(row.version, row.document)
         ledger.drop_orphans()
+    report = reported(todo, source, collection, ledger)
+    return replace(report, embedded=writer.embedded, seconds=time.monotonic() - began)
+
+
+def reported(todo: Plan, source: Source, collection: str, ledger: Ledger | None) -> SyncReport:
+    """A plan in figures, with how each file stands in the ledger; what was embedded, and how long it took, is 0."""
+    rows = ledger.files() if ledger else ()
     return SyncReport(
         collection=collection,
         added=todo.added,
@@ -175,16 +182,16 @@ def sync(
         removed=len(todo.gone),
         unchanged=todo.unchanged,
         withheld=len(todo.withheld),
-        passages=ledger.counts()["passages"],
-        embedded=writer.embedded,
-        seconds=time.monotonic() - began,
-        files=tuple(FileReport(row.name, row.outcome) for row in ledger.files() if source.covers(row.key)),
-        notes=(*source.skipped, *kept_although_missing(todo)),
+        passages=ledger.counts()["passages"] if ledger else 0,
+        embedded=0,
+        seconds=0.0,
+        files=tuple(FileReport(row.name, row.outcome) for row in rows if source.covers(row.key)),
+        notes=(*source.skipped, *_kept_although_missing(todo)),
         unread=tuple(source.unread),
     )
 
 
-def kept_although_missing(todo: Plan) -> list[str]:
+def _kept_although_missing(todo: Plan) -> list[str]:
     """A line that names what was withheld, the first few of it."""
     names = [row.name for row in todo.withheld]
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
