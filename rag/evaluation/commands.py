@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rag.evaluation.record import LostBy
     from rag.evaluation.run import Progress, Report
     from rag.index.collection import Collection
-    from rag.index.embed import TextEmbedder
+    from rag.encoder.embed import TextEmbedder
     from rag.types import Answer, Example, Hit, Writer
 
 BELOW, INCOMPLETE = 1, 3  # exit codes: a figure is worse than asked for; rows or questions to look at

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rag.errors import ModelError
-from rag.index.checkpoint import Checkpoint
+from rag.encoder.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
