@@ -19,11 +19,11 @@ from huggingface_hub import constants
 from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from rag.errors import ModelError
 from rag.encoder import hub
 from rag.encoder.embed import TextEmbedder, load_embedder
 from rag.encoder.encoders import OpenVinoEncoder, TorchEncoder
 from rag.encoder.hub import Release
+from rag.errors import ModelError
 
 SIZE, WINDOW = 16, 24
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
