@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rag.evaluation.run import Progress, Report
     from rag.index.collection import Collection
     from rag.index.embed import TextEmbedder
-    from rag.types import Answer, Example, Hit, Writer
+    from rag.types import Example, Hit, Writer, Writing
 
 BELOW, INCOMPLETE = 1, 3  # exit codes: a figure is worse than asked for; rows or questions to look at
 
@@ -90,7 +90,7 @@ def _measured(options: argparse.Namespace, examples: Sequence[Example], skipped:
     from rag import config as compose
     from rag.answer import Asker
     from rag.evaluation import show
-    from rag.evaluation.run import best_score, evaluate, evaluate_retrieval
+    from rag.evaluation.run import evaluate, evaluate_retrieval
 
     config = _config(options, model=options.model)
     collection = compose.collection(config)
@@ -117,7 +117,6 @@ def _measured(options: argparse.Namespace, examples: Sequence[Example], skipped:
             lambda question: asker.ask(question, max(options.k, config.passages)),
             options.out,
             judge=compose.generator(options.judge) if options.judge else None,
-            confidence=_confidence(writer) or best_score,
             tokens=by,
             **how,
         )
@@ -174,22 +173,8 @@ class _Leading:
     def fit(self, question: str, hits: Sequence[Hit]) -> list[Hit]:
         return self.inner.fit(question, hits[: self.passages])
 
-    def write(self, question: str, hits: Sequence[Hit]) -> Iterator[str]:
+    def write(self, question: str, hits: Sequence[Hit]) -> Writing:
         return self.inner.write(question, hits)
-
-
-def _confidence(writer: Writer) -> Callable[[Answer], float | None] | None:
-    """How sure the extractive writer is of its best sentence; None for a writer that does not say."""
-    from rag.generation.extractive import ExtractiveWriter
-
-    if not isinstance(writer, ExtractiveWriter):
-        return None
-
-    def probability(answer: Answer) -> float | None:
-        scored = writer.score(answer.question, answer.hits[: answer.offered])
-        return scored[0].probability if scored else None
-
-    return probability
 
 
 def _settings(config: Config, collection: Collection, by: TextEmbedder, options: argparse.Namespace) -> dict[str, Any]:
