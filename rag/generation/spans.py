@@ -5,7 +5,7 @@ the figure under the column that the question names. Else the whole sentence is 
 wrong is worse than a wide one that is right. Pure.
 
 On practice SQuAD, where the best sentence holds a gold answer and a stretch of it was chosen, the stretch is that
-answer for 0.68 of the questions, with a token F1 of 0.78.
+answer for 0.70 of the questions, with a token F1 of 0.79 (dates 0.87, numbers 0.82, names 0.63).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from rag.generation.terms import Terms, terms
 BAR = " | "  # between the cells of a table of an office document
 
 CLAUSE = 30  # characters that a comma is as good as
+LATER = 1.5  # times as far is a word that stands behind
 
 Stretch = tuple[int, int]
 
@@ -144,10 +145,10 @@ def _nearest(text: str, found: Sequence[Stretch], wanted: Terms) -> Stretch | No
     return min(_own(text, found, wanted), key=distance, default=None)
 
 
-def _apart(text: str, span: Stretch, place: int) -> int:
-    """In characters, and more where another clause begins in between."""
+def _apart(text: str, span: Stretch, place: int) -> float:
+    """In characters; more where another clause begins in between, and where the word comes later ("ends in May")."""
     between = text[place : span[0]] if place < span[0] else text[span[1] : place]
-    return len(between) + CLAUSE * len(_CLAUSE.findall(between))
+    return (len(between) + CLAUSE * len(_CLAUSE.findall(between))) * (1.0 if place < span[0] else LATER)
 
 
 def _own(text: str, found: Sequence[Stretch], wanted: Terms) -> list[Stretch]:
