@@ -8,13 +8,14 @@ from typing import Any
 
 from rag.evaluation.cards import goodness, question_card, sureness
 from rag.evaluation.catalogue import NDCG_K, PREFIX, Metric, metric
+from rag.evaluation.figures import Figure
 from rag.evaluation.matching import Level
 from rag.evaluation.metrics import recall_at
 from rag.evaluation.page import Html, join, page, table, tag, tile
 from rag.evaluation.plots import Series, curves, densities, histogram, interval_bar
 from rag.evaluation.predictions import Prediction
 from rag.evaluation.questions import BadRow
-from rag.evaluation.scores import Figure, depth_of, is_graded, wrong_and_confidence
+from rag.evaluation.scores import depth_of, is_graded, wrong_and_confidence
 from rag.evaluation.selective import risk_coverage
 
 RANKING_NOTE = (

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from rag.evaluation.catalogue import metric
 from rag.evaluation.compare import Comparison
-from rag.evaluation.compare_page import verdict
+from rag.evaluation.compare_page import moved, verdict
 from rag.evaluation.explain import Explanation
 from rag.evaluation.report import shown
 from rag.evaluation.run import Progress, Report
@@ -36,10 +36,9 @@ def comparison(found: Comparison) -> None:
     rows = []
     for d in found.differences:
         which = metric(d.name)
-        ends = "" if d.low is None or d.high is None else f"{d.low:+.3f} to {d.high:+.3f}"
-        change = f"{d.change * 1000:+,.0f} ms" if which.seconds else f"{d.change:+.3f}"
-        p = "" if d.p is None else f"{d.p:.4f}"
-        rows.append((d.name, shown(which, d.before), shown(which, d.after), change, ends, p, verdict(d)))
+        ends = f"{moved(which, d.low)} to {moved(which, d.high)}"
+        values = (shown(which, d.before), shown(which, d.after), moved(which, d.change))
+        rows.append((d.name, *values, ends, f"{d.p:.4f}", verdict(d)))
     head = ("figure", found.before.name, found.after.name, "change", "95 % interval", "p", "")
     _table(head, rows, right=range(1, 6))
     _line(f"{counted(len(found.common), 'question')} in common, {found.left_out} left out.")

@@ -12,6 +12,7 @@ from math import log
 from typing import TYPE_CHECKING
 
 from rag.generation.evidence import FEATURES, Candidate, candidates, features, shortlist
+from rag.generation.spans import shortest
 from rag.types import Embedder, Hit, Span, Writing, Written
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class ExtractiveWriter:
         chosen = self._chosen(scored)
         for index, candidate in enumerate(chosen):
             yield f"{chr(10) if index else ''}{candidate.quote} [{candidate.passage + 1}]"
-        spans = tuple(Span(candidate.passage + 1, candidate.start, candidate.end) for candidate in chosen)
+        spans = tuple(_span(question, candidate, hits) for candidate in chosen)
         return Written(scored[0].probability if scored else 0.0, spans)
 
     def score(self, question: str, hits: Sequence[Hit]) -> list[Scored]:
@@ -104,6 +105,12 @@ class ExtractiveWriter:
             if not any(quote.quote in other.quote or other.quote in quote.quote for other in chosen):
                 chosen.append(quote)
         return chosen[:SENTENCES]
+
+
+def _span(question: str, candidate: Candidate, hits: Sequence[Hit]) -> Span:
+    text = hits[candidate.passage].passage.text[candidate.start : candidate.end]
+    start, end = shortest(question, text, candidate.head)
+    return Span(candidate.passage + 1, candidate.start + start, candidate.start + end)
 
 
 def weights(by_name: Mapping[str, float]) -> Vectors:

@@ -107,6 +107,10 @@ def test_says_how_sure_it_is_and_where_the_answer_stands() -> None:
         2,
         "The notice period for managers is three\nmonths.",
     )
+    [cell] = written("What is the price of model Beta?", HITS)[1].spans
+    assert HITS[cell.number - 1].passage.text[cell.start : cell.end] == "Beta 30 2,100"
+    [number] = written("How many months is the notice period for managers?", HITS)[1].spans
+    assert HITS[1].passage.text[number.start : number.end] == "three"
     _, unsure = written("Who founded Microsoft?", HITS)
     assert unsure.spans == ()
     assert 0 <= (unsure.confidence or 0) < THRESHOLD <= (knows.confidence or 0) <= 1
