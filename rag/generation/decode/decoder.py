@@ -1,8 +1,8 @@
 """Greedy decoding of one prompt, streamed, and of many, in rows: the loop around the network's steps.
 
-Both give the tokens that the simple loop gives, as far as the hardware allows: sums are taken in another order, which in
-bfloat16 decides otherwise where two tokens are all but equally likely. The same prompt in the same circumstances gives
-the same answer; alone, with guesses, or among others in a batch it may part from itself at such a place.
+Both give the tokens that the simple loop gives, as far as the hardware allows: sums are taken in another order, which
+in bfloat16 decides otherwise where two tokens are all but equally likely. The same prompt in the same circumstances
+gives the same answer; alone, with guesses, or among others in a batch it may part from itself at such a place.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rag.generation.decode.cache import KeyValueCache, bucket
+from rag.generation.decode.cache import KeyValueCache, bucket, common_length
 from rag.generation.decode.graph import Step
 from rag.generation.decode.lookup import Lookup
 from rag.generation.decode.network import Network, unsupported
@@ -134,7 +134,7 @@ class Decoder:
 
         assert self._network is not None
         with self._lock:
-            common = min(_common(self._held[: self._known], text), len(text) - READ_AT_LEAST)
+            common = min(common_length(self._held[: self._known], text), len(text) - READ_AT_LEAST)
             start = max(0, common)
             self._reader, self._known = None, start
             cache = self._room(last + WIDTH)
@@ -187,13 +187,5 @@ class Decoder:
             if choose:
                 return [choose(step.logits[0, 0])]
             chosen = step.chosen()[0]
-            right = _common(guess, chosen)
+            right = common_length(guess, chosen)
             return chosen[: right + 1]
-
-
-def _common(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many tokens two texts have in common from their beginning."""
-    for place, (a, b) in enumerate(zip(one, other, strict=False)):
-        if a != b:
-            return place
-    return min(len(one), len(other))

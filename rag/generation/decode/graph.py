@@ -62,7 +62,7 @@ class Step:
         graph = torch.cuda.CUDAGraph()
         try:
             with torch.no_grad(), torch.cuda.device(self._network.device):
-                side = torch.cuda.Stream()
+                side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
                 side.wait_stream(torch.cuda.current_stream())
                 with torch.cuda.stream(side):
                     for _ in range(WARM_UPS):

@@ -6,7 +6,7 @@ of the cache) or gives each head to one multiprocessor. `cached_attention` is it
 """
 
 # mypy: ignore-errors
-# ruff: noqa: N803, PLR0913 - kernels name their compile-time constants in capitals
+# ruff: noqa: N803 - kernels name their compile-time constants in capitals
 
 from __future__ import annotations
 

@@ -22,14 +22,19 @@ class Lookup:
         self._balance = PATIENCE
 
     def guess(self, text: Sequence[int], length: int) -> list[int]:
-        """Up to `length` tokens that may follow `text`, which goes on from the text of the call before."""
+        """`length` tokens that may follow `text`, which goes on from the text of the call before; or none."""
         for end in range(self._read, len(text)):
             self._ends[tuple(text[end - NGRAM : end])] = end
         self._read = max(self._read, len(text))
         if self._balance <= 0 or len(text) < NGRAM:
             return []
-        end = self._ends.get(tuple(text[-NGRAM:]))
-        return [] if end is None else list(text[end : end + length])
+        if (found := self._ends.get(tuple(text[-NGRAM:]))) is None:
+            return []
+        guess: list[int] = []
+        while len(guess) < length:  # what goes in a circle is guessed to go on: past the text's
+            place = found + len(guess)  # end, the guess follows itself
+            guess.append(text[place] if place < len(text) else guess[place - len(text)])
+        return guess
 
     def learn(self, accepted: int) -> None:
         """Of the latest guess, `accepted` tokens were right. Guessing ends when it costs more than it brings."""

@@ -1,8 +1,8 @@
 """A Llama taken apart: the same modules that transformers loaded, called in an order of our own.
 
 transformers' forward leaves the GPU waiting for Python between some 1,300 small kernels a token; what it offers
-against that, compiling the whole model, compiles 32 equal layers one by one, once for each cache length. Here one layer
-is compiled and serves for all, attention stays outside with kernels of its own, and a whole step is captured as one graph.
+against that, compiling the whole model, compiles 32 equal layers one by one, once for each cache length. Here one
+layer is compiled and serves for all, attention stays outside with a kernel of its own, and a whole step is one graph.
 """
 
 from __future__ import annotations
@@ -84,11 +84,13 @@ def finish(layer: Any, hidden: Tensor, attended: Tensor) -> Tensor:
     """What follows the attention. `attended` is (batch, heads, tokens, head dimension)."""
     attended = attended.transpose(1, 2).reshape(*hidden.shape[:2], -1)
     hidden = hidden + layer.self_attn.o_proj(attended)
-    return hidden + layer.mlp(layer.post_attention_layernorm(hidden))
+    out: Tensor = hidden + layer.mlp(layer.post_attention_layernorm(hidden))
+    return out
 
 
 def predict(norm: Any, head: Any, hidden: Tensor) -> Tensor:
-    return head(norm(hidden))
+    logits: Tensor = head(norm(hidden))
+    return logits
 
 
 class _Compiled:
@@ -98,7 +100,9 @@ class _Compiled:
         import torch
 
         self._plain = function
-        options = {"coordinate_descent_tuning": True}  # or matrix by vector stays at half of the bandwidth
+        options: dict[str, Any] = {
+            "coordinate_descent_tuning": True
+        }  # or matrix by vector stays at half of the bandwidth
         self._fast: Callable[..., Any] | None = torch.compile(function, fullgraph=True, options=options)
 
     def __call__(self, *arguments: Any) -> Any:
@@ -142,9 +146,9 @@ class Network:
         self.bounded = self.attend is cached_attention  # it reads all of the cache that it is given
         if compiled:
             torch._dynamo.config.recompile_limit = max(VARIANTS, torch._dynamo.config.recompile_limit)
-        steps = (project, project_into, finish, predict)
-        made = [_Compiled(step) if compiled else step for step in steps]
-        self._project, self._project_into, self._finish, self._predict = made
+        maybe: Callable[[Callable[..., Any]], Callable[..., Any]] = _Compiled if compiled else lambda plain: plain
+        self._project, self._project_into = maybe(project), maybe(project_into)
+        self._finish, self._predict = maybe(finish), maybe(predict)
 
     def prefill(self, ids: list[int], cache: KeyValueCache, row: int, start: int) -> Tensor:
         """Reads `ids` into a row behind its first `start` tokens; logits (vocabulary,) of what follows them."""

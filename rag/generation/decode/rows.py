@@ -1,7 +1,7 @@
 """Many prompts at once, each in a row of its own: continuous batching (Yu et al. 2022, "Orca").
 
-Prompts are read one by one into their rows, so nothing is padded, and a row whose answer has ended takes the next prompt
-at once. What all prompts begin with is read once. Longest first, so that the rows end together.
+Prompts are read one by one into their rows, so nothing is padded, and a row whose answer has ended takes the next
+prompt at once. What all prompts begin with is read once. Longest first, so that the rows end together.
 """
 
 from __future__ import annotations
@@ -9,10 +9,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Collection, Iterator, Sequence
-from os.path import commonprefix
 from typing import TYPE_CHECKING
 
-from rag.generation.decode.cache import KeyValueCache, bucket
+from rag.generation.decode.cache import KeyValueCache, bucket, common_length
 from rag.generation.decode.graph import Step
 
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ class Rows:
         device = self._network.device
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         free = torch.cuda.mem_get_info(device)[0] + unused
-        return max(1, min(MOST_GPU, int(free * SHARE) // row))
+        return int(max(1, min(MOST_GPU, free * SHARE // row)))
 
 
 class _Batch:
@@ -109,7 +108,8 @@ class _Batch:
     def _beginning(self, waiting: Sequence[int]) -> int:
         """How many tokens all prompts have in common, the last two of each left out."""
         texts = [self._prompts[number] for number in waiting]
-        return max(0, min(len(commonprefix([min(texts), max(texts)])), min(map(len, texts)) - 2))
+        shared = common_length(min(texts), max(texts))  # in the order of the alphabet, so these differ the most
+        return max(0, min(shared, min(map(len, texts)) - 2))
 
     def _fill(self, cache: KeyValueCache, row: int, number: int) -> None:
         import torch
