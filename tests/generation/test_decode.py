@@ -27,8 +27,8 @@ from transformers import (
 from rag.generation.decode.decoder import Decoder
 from rag.generation.decode.lookup import PATIENCE, Lookup
 from rag.generation.decode.network import project, unsupported
-from rag.generation.decode.simple import simple_tokens
 from rag.generation.decode.quantised import GROUP, quantise, rounded_to_4, rounded_to_8
+from rag.generation.decode.simple import simple_tokens
 
 ENDS = {2}
 
@@ -150,7 +150,7 @@ def test_closing_the_stream_ends_the_work_and_the_next_prompt_is_right(
     for _ in range(5):
         next(stream)
     made = len(read)
-    stream.close()  # type: ignore[attr-defined]
+    stream.close()
     assert list(stream) == []
     assert len(read) == made <= 6  # one step ahead at most
     for text in (prompt(60), prompt(70, seed=4)):

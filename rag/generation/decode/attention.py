@@ -11,16 +11,19 @@ if TYPE_CHECKING:
 
 def prefill_attention(query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """Causal attention of the last tokens of a text to all of it, without a mask, so that flash attention applies."""
+    from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.nn.attention.bias import causal_lower_right
     from torch.nn.functional import scaled_dot_product_attention
 
     group = query.shape[1] // keys.shape[1]
     if group > 1:  # spelt out: not every kernel of every version takes grouped queries here
         keys, values = keys.repeat_interleave(group, 1), values.repeat_interleave(group, 1)
-    if query.shape[2] == keys.shape[2]:
-        return scaled_dot_product_attention(query, keys, values, is_causal=True)
-    bias = causal_lower_right(query.shape[2], keys.shape[2])
-    return scaled_dot_product_attention(query, keys, values, attn_mask=bias)
+    # Not cuDNN's: it plans for every new length of a prompt, for longer than it then computes.
+    with sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]):
+        if query.shape[2] == keys.shape[2]:
+            return scaled_dot_product_attention(query, keys, values, is_causal=True)
+        bias = causal_lower_right(query.shape[2], keys.shape[2])
+        return scaled_dot_product_attention(query, keys, values, attn_mask=bias)
 
 
 def cached_attention(query: Tensor, keys: Tensor, values: Tensor, positions: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rag.generation.decode.cache import KeyValueCache, bucket, common_length
@@ -63,15 +63,17 @@ class Decoder:
         self._lookup = not self._network.quantised if lookup is None else lookup
         self._forget()
 
-    def tokens(self, prompt: list[int], max_new_tokens: int, choose: Choice | None = None) -> Iterator[int]:
-        """The tokens that follow `prompt`, each as soon as it is known, without an end token; closing the iterator
+    def tokens(
+        self, prompt_ids: list[int], max_new_tokens: int, choose: Choice | None = None
+    ) -> Generator[int, None, None]:
+        """The tokens that follow a prompt, each as soon as it is known, without an end token; closing the iterator
         ends the work. `choose` samples from logits (vocabulary,); the likeliest is taken without it.
 
         Raises torch.OutOfMemoryError, after which the next prompt works.
         """
         if self._network is None:
-            return simple_tokens(self._model, self._ends, prompt, max_new_tokens, choose)
-        return self._streamed(list(prompt), max_new_tokens, choose)
+            return simple_tokens(self._model, self._ends, prompt_ids, max_new_tokens, choose)
+        return self._streamed(list(prompt_ids), max_new_tokens, choose)
 
     def batch(self, prompts: Sequence[list[int]], max_new_tokens: int) -> list[list[int]]:
         """The answers to many prompts, in their order."""
@@ -101,7 +103,7 @@ class Decoder:
         self._known = 0
         self._reader: object = None  # the stream whose step was launched last
 
-    def _streamed(self, text: list[int], max_new_tokens: int, choose: Choice | None) -> Iterator[int]:
+    def _streamed(self, text: list[int], max_new_tokens: int, choose: Choice | None) -> Generator[int, None, None]:
         """While the caller looks at one token, the GPU already works on the next."""
         last = len(text) + max_new_tokens
         lookup = Lookup() if self._lookup and choose is None else None

@@ -8,7 +8,7 @@ layer is compiled and serves for all, attention stays outside with a kernel of i
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from rag.generation.decode.attention import cached_attention, prefill_attention
@@ -160,7 +160,7 @@ class Network:
         cos, sin = self._body.rotary_emb(hidden, position_ids=positions)
         for tensor in (hidden, cos, sin):
             torch._dynamo.maybe_mark_dynamic(tensor, 1)  # one compilation for prompts of any length
-        for layer, keys, values in zip(self._body.layers, cache.keys, cache.values, strict=True):
+        for layer, keys, values in self._layers(cache):
             query, key, value = self._project(layer, hidden, cos, sin)
             keys[row, :, start:end] = key[0]
             values[row, :, start:end] = value[0]
@@ -180,12 +180,15 @@ class Network:
         rows = torch.arange(cache.rows, device=self.device)[:, None]
         hidden = self._body.embed_tokens(tokens)
         cos, sin = self._body.rotary_emb(hidden, position_ids=positions)
-        for layer, keys, values in zip(self._body.layers, cache.keys, cache.values, strict=True):
+        for layer, keys, values in self._layers(cache):
             query = self._project_into(layer, hidden, cos, sin, keys, values, rows, positions)
             attended = self.attend(query, keys[:, :, :limit], values[:, :, :limit], positions)
             hidden = self._finish(layer, hidden, attended)
         logits: Tensor = self._predict(self._body.norm, self._head, hidden)
         return logits
+
+    def _layers(self, cache: KeyValueCache) -> Iterator[tuple[Any, Tensor, Tensor]]:
+        return zip(self._body.layers, cache.keys, cache.values, strict=True)
 
     def _attention(self) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
         """The kernel where it agrees with torch, else torch."""

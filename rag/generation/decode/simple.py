@@ -3,7 +3,7 @@ and what serves models and devices that the faster ways do not know."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Generator
 from typing import Any
 
 
@@ -13,7 +13,7 @@ def simple_tokens(
     prompt: list[int],
     max_new_tokens: int,
     choose: Callable[[Any], int] | None = None,
-) -> Iterator[int]:
+) -> Generator[int, None, None]:
     """The tokens that follow `prompt`, without an end token. `choose` picks one from logits of shape (vocabulary,);
     the likeliest is taken without it."""
     import torch
