@@ -127,6 +127,25 @@ def test_the_cache_grows_and_keeps_what_it_holds(model: LlamaForCausalLM, read: 
     assert read[0] == 300
 
 
+def test_a_cache_that_cannot_grow_beside_itself_gives_up_what_it_holds(
+    model: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoder = Decoder(model, ENDS)
+    list(decoder.tokens(prompt(100), 10))
+    zeros, failed = torch.zeros, []
+
+    def once(*given: object, **options: object) -> torch.Tensor:
+        if not failed:
+            failed.append(given)
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return zeros(*given, **options)
+
+    monkeypatch.setattr(torch, "zeros", once)
+    longer = prompt(100) + prompt(300, seed=3)
+    assert list(decoder.tokens(longer, 10)) == expected(model, longer, 10)
+    assert failed
+
+
 def test_the_end_token_is_not_given_and_ends(model: LlamaForCausalLM) -> None:
     whole = expected(model, prompt(40), 40, set())
     end = whole[20]

@@ -92,6 +92,7 @@ class Decoder:
         """Gives the cache's memory back; the next prompt is read from its beginning."""
         with self._lock:
             if self._network is not None:
+                self._settle()
                 self._forget()
 
     # ------------------------------------------------------------------------------------------ one stream
@@ -136,10 +137,10 @@ class Decoder:
 
         assert self._network is not None
         with self._lock:
-            common = min(common_length(self._held[: self._known], text), len(text) - READ_AT_LEAST)
-            start = max(0, common)
-            self._reader, self._known = None, start
+            self._reader = None
             cache = self._room(last + WIDTH)
+            common = common_length(self._held[: self._known], text)
+            start = self._known = max(0, min(common, len(text) - READ_AT_LEAST))
             with torch.no_grad():
                 logits = self._network.prefill(text[start:], cache, 0, start)
             token = choose(logits) if choose else int(logits.argmax())
@@ -147,14 +148,39 @@ class Decoder:
             return [token]
 
     def _room(self, tokens: int) -> KeyValueCache:
+        """The cache, with room for so many tokens. One that grows, grows well: every step is captured anew."""
+        import torch
+
         assert self._network is not None
-        if self._cache is None or self._cache.capacity < tokens:
-            self._steps.clear()  # graphs know the old places
-            old, network = self._cache, self._network
-            self._cache = KeyValueCache(network.shape, 1, bucket(tokens), network.dtype, network.device)
+        old, network = self._cache, self._network
+        if old is not None and old.capacity >= tokens:
+            return old
+        self._settle()
+        self._steps.clear()  # graphs know the old places
+        capacity = bucket(max(tokens, min(2 * old.capacity, network.window + WIDTH) if old else 0))
+        try:
+            new = KeyValueCache(network.shape, 1, capacity, network.dtype, network.device)
             if old is not None:
-                self._cache.take(old, self._known)
-        return self._cache
+                new.take(old, self._known)
+        except torch.OutOfMemoryError:
+            if old is None:
+                raise
+            del old  # what it holds is given up for the room
+            self._forget()
+            torch.cuda.empty_cache()
+            new = KeyValueCache(network.shape, 1, bucket(tokens), network.dtype, network.device)
+        self._cache = new
+        if self._graphs and not network.bounded:  # now, or an answer would wait for it in its middle
+            for width in (1, WIDTH) if self._lookup else (1,):
+                self._step(width, capacity)
+        return new
+
+    def _settle(self) -> None:
+        """A step that nobody waited for may still be running, in a graph that is to go."""
+        import torch
+
+        if self._network is not None and self._network.device.type == "cuda":
+            torch.cuda.synchronize(self._network.device)
 
     def _launch(self, stream: object, text: list[int], guess: list[int]) -> None:
         """Feeds the last token, and guesses at what follows it. After another stream's turn nothing is launched."""

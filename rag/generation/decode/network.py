@@ -100,9 +100,8 @@ class _Compiled:
         import torch
 
         self._plain = function
-        options: dict[str, Any] = {
-            "coordinate_descent_tuning": True
-        }  # or matrix by vector stays at half of the bandwidth
+        # Else matrix by vector, which is nearly all of a step for one token, misses the bandwidth.
+        options: dict[str, Any] = {"coordinate_descent_tuning": True}
         self._fast: Callable[..., Any] | None = torch.compile(function, fullgraph=True, options=options)
 
     def __call__(self, *arguments: Any) -> Any:
@@ -138,6 +137,7 @@ class Network:
         first, size = self._body.layers[0].self_attn, self._body.layers[0].self_attn.head_dim
         self.shape = (len(self._body.layers), int(model.config.num_key_value_heads), int(size))
         self.heads = int(model.config.num_attention_heads)
+        self.window = int(getattr(model.config, "max_position_embeddings", 0) or 0)
         self.device = model.device
         self.dtype = self._body.norm.weight.dtype
         weight = getattr(first.q_proj, "weight", None)
