@@ -312,7 +312,7 @@ def quantised(bits: int, library: str) -> Callable[[Scale, Record], None]:
 
 PARTS: dict[str, tuple[Callable[[Scale, Record], None], int]] = {  # in the order of their worth; seconds allowed
     "machine": (machine, 60),
-    "bf16": (bf16, 170),
+    "bf16": (bf16, 200),
     "batch": (batch, 120),
     "int8": (quantised(8, "ours"), 100),
     "int4": (quantised(4, "ours"), 100),

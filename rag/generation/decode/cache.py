@@ -39,14 +39,20 @@ class KeyValueCache:
         layers, heads, size = shape
         self.rows = rows
         self.capacity = capacity
-        self.store = torch.zeros((layers, 2, rows, heads, capacity, size), dtype=dtype, device=device)
-        self.keys: list[Tensor] = [self.store[layer, 0] for layer in range(layers)]
-        self.values: list[Tensor] = [self.store[layer, 1] for layer in range(layers)]
+        room = (rows, heads, capacity, size)
+
+        def places() -> list[Tensor]:  # each a tensor of its own: the compiler is wary of writing to parts of one
+            return [torch.zeros(room, dtype=dtype, device=device) for _ in range(layers)]
+
+        self.keys, self.values = places(), places()
 
     def copy_row(self, source: int, target: int, length: int) -> None:
         """The first `length` tokens of one row to another."""
-        self.store[:, :, target, :, :length].copy_(self.store[:, :, source, :, :length])
+        for places in (*self.keys, *self.values):
+            places[target, :, :length] = places[source, :, :length]
 
     def take(self, other: KeyValueCache, length: int) -> None:
         """The first `length` tokens of another cache's first row."""
-        self.store[:, :, 0, :, :length].copy_(other.store[:, :, 0, :, :length])
+        pairs = zip((*self.keys, *self.values), (*other.keys, *other.values), strict=True)
+        for ours, theirs in pairs:
+            ours[0, :, :length] = theirs[0, :, :length]
