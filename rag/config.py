@@ -19,7 +19,7 @@ from rag.types import Embedder, Generator, Retriever, Writer
 
 if TYPE_CHECKING:
     from rag.answer import Asker
-    from rag.index.embed import TextEmbedder
+    from rag.encoder.embed import TextEmbedder
     from rag.sources.folder import Folder, OnPage
     from rag.sources.missing import Missing
 
@@ -77,14 +77,15 @@ def _converted(name: str, value: object, kind: type, called: str) -> object:
     return whole_number(called, value) if kind is int else str(value)
 
 
-def whole_number(called: str, value: object) -> int:
-    """A number of passages. Raises UsageError, which calls the setting as the user did."""
-    takes = f"it takes a whole number from 1 to {MOST}"
+def whole_number(called: str, value: object, most: int | None = MOST) -> int:
+    """A number of passages, or of anything else of which there is no `most`. Raises UsageError, which calls the setting
+    as the user did."""
+    takes = "it takes a whole number from 1" + (f" to {most}" if most else "")
     try:
         number = int(str(value))
     except ValueError:
         raise UsageError(f"{called} is {value!r}; {takes}.") from None
-    if not 1 <= number <= MOST:
+    if number < 1 or (most and number > most):
         raise UsageError(f"{called} is {number}; {takes}.")
     return number
 
@@ -94,7 +95,7 @@ def collection(config: Config) -> Collection:
 
 
 def embedder(config: Config) -> TextEmbedder:
-    from rag.index.embed import load_embedder
+    from rag.encoder.embed import load_embedder
 
     return load_embedder(config.embedder, device=config.device, chunker=CHUNKER)
 

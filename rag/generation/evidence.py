@@ -49,12 +49,19 @@ class Asked(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A sentence or table row that could be quoted. `passage` is its passage's index, `quote` the text as it would
-    be quoted: word for word, white space evened out, a table's head before its row."""
+    """A sentence or table row that could be quoted: `start` and `end` are its offsets in the text of the passage with
+    the index `passage`, `quote` is the text as it would be quoted: word for word, white space evened out, a table's
+    head before its row. `head` is None for a sentence."""
 
     passage: int
+    start: int
+    end: int
     quote: str
-    is_row: bool
+    head: str | None = None
+
+    @property
+    def is_row(self) -> bool:
+        return self.head is not None
 
 
 _NUMBER = re.compile(
@@ -81,11 +88,15 @@ _TIME = re.compile(
 )
 
 
+_MANNER = re.compile(r"\bwhy\b|\bhow (?:do|does|did|is|are|was|were|can|could|should|would|will|to)\b", re.IGNORECASE)
+_KINDS = {Asked.DATE: _DATE, Asked.NUMBER: _NUMBER, Asked.NAME: _NAME, Asked.OTHER: _MANNER}
+
+
 def asked(question: str) -> Asked:
-    for kind, pattern in ((Asked.DATE, _DATE), (Asked.NUMBER, _NUMBER), (Asked.NAME, _NAME)):
-        if pattern.search(question):
-            return kind
-    return Asked.OTHER
+    """By what is asked first: "Which country has the highest price?" asks for a name."""
+    found = ((pattern.search(question), kind) for kind, pattern in _KINDS.items())
+    first = min(((match.start(), kind) for match, kind in found if match), key=lambda it: it[0], default=None)
+    return first[1] if first else Asked.OTHER
 
 
 def candidates(passages: Sequence[Passage]) -> list[Candidate]:
@@ -96,9 +107,10 @@ def candidates(passages: Sequence[Passage]) -> list[Candidate]:
             if unit.kind is Kind.HEAD:
                 continue
             quote = _even(passage.text[unit.start : unit.end])
-            if unit.kind is Kind.ROW and (head := _head(passage, unit.head)):
+            head = _head(passage, unit.head) if unit.kind is Kind.ROW else None
+            if head:
                 quote = f"{head}{OMISSION}{quote}"
-            found.append(Candidate(index, quote, unit.kind is Kind.ROW))
+            found.append(Candidate(index, unit.start, unit.end, quote, head))
     return found
 
 

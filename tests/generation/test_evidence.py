@@ -23,7 +23,10 @@ def passage(text: str, heading: str = "", title: str = "Handbook", document: str
         ("Who leads Acme?", Asked.NAME),
         ("Where is Acme?", Asked.NAME),
         ("Which company makes Alpha?", Asked.NAME),
-        ("Why is there a fee?", Asked.NUMBER),
+        ("Why is there a fee?", Asked.OTHER),
+        ("Which country has the highest price?", Asked.NAME),
+        ("What price did the king pay?", Asked.NUMBER),
+        ("How did the population change?", Asked.OTHER),
         ("What does Acme make?", Asked.OTHER),
     ],
 )
