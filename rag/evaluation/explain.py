@@ -135,8 +135,8 @@ def _why(question: str, stage: Stage, passage: Passage, kept: bool) -> str:
 
 
 def _lost_by(standings: Sequence[Standing]) -> str:
-    """The first stage behind which nothing of the wanted is left. The searches stand side by side, and fusion also looks
-    into the documents that a question names: what it has was not lost before it."""
+    """The first stage behind which nothing of the wanted is left. The searches stand side by side, and fusion also
+    looks into the documents that a question names: what it has was not lost before it."""
     for number, standing in enumerate(standings):
         if standing.stage in (DENSE, KEYWORD, SECTION) or standing.kept:
             continue

@@ -3,8 +3,8 @@
 A hit's score is its cosine, plus its share of the best BM25 score, plus a bonus when the question names its document,
 plus what speaks for the part of a filing that the question asks for, plus something of a better neighbour. A convex
 combination of scores beats reciprocal rank fusion where one of the two is clearly better on a question (Bruch et al.,
-arXiv 2210.11934), and every bonus is soft: it moves passages up and hides none. The weights were chosen on one half
-of the practice questions, where a wide range around them does as well; tests/benchmarks/ablation.py measures each.
+arXiv 2210.11934), and every bonus is soft: it moves passages up and hides none. The weights were chosen on the practice
+sets, where a wide range around them does as well; tests/benchmarks/ablation.py measures what each part gains.
 """
 
 from __future__ import annotations

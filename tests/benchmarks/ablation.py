@@ -1,11 +1,11 @@
-"""What each step of retrieval gains on the practice sets, on the half it was tuned on and on the other.
+"""What each step of retrieval gains on the practice sets, on each half of the questions and on all.
 
     python tests/benchmarks/ablation.py [--data DIR] [--indexes DIR] [--only SET] [--every N]
 
 Steps are added one after the other, by the settings that the program itself takes. A gain is the difference to the
-step before, over the same questions, with a 95 % paired bootstrap interval. Halves are drawn by a hash of the
-question's id: weights were chosen on half 0. FinanceBench counts gold pages among the first k different pages, SQuAD
-gold paragraphs among the first k passages (see bench_retrieval.py, which also fills --indexes).
+step before (of the last two rows: to all of fusion), over the same questions, with a 95 % paired bootstrap interval.
+Halves are drawn by a hash of the question's id. FinanceBench counts gold pages among the first k different pages,
+SQuAD gold paragraphs among the first k passages (see bench_retrieval.py, which also fills --indexes).
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ from bench_retrieval import ROOT, SETS, rank_of_page, rank_of_passage
 
 from rag import config as compose
 from rag.config import Config
+from rag.index.embed import TextEmbedder
 from rag.retrieval.fuse import Hybrid, Weights
 from rag.retrieval.rerank import LateInteraction
-from rag.types import Retriever
+from rag.types import Index, Retriever
 
 DEPTH = 50
 KS = (1, 5, 10, 20)
@@ -35,18 +36,22 @@ BARE = Weights(keyword=0, name=0, likeness=0, title=0, neighbour=0)
 ADDED = {
     "+ keyword search": ("keyword",),
     "+ named documents": ("name",),
-    "+ how the section asked for may read": ("likeness",),
-    "+ standing under its title": ("title",),
+    "+ the section that is asked for": ("likeness", "title"),
     "+ a share of a neighbour's lead": ("neighbour",),
 }
 
 
-def steps() -> Iterator[tuple[str, Weights]]:
-    weights = BARE
-    yield "dense search alone", weights
+def steps(index: Index, embedder: TextEmbedder) -> Iterator[tuple[str, Retriever, str]]:
+    """A step's name, what retrieves with it, and the step that it is compared with."""
+    weights, before = BARE, "dense search alone"
+    yield before, Hybrid(index, embedder, weights), ""
     for step, names in ADDED.items():
         weights = replace(weights, **{name: getattr(Weights(), name) for name in names})
-        yield step, weights
+        yield step, Hybrid(index, embedder, weights), before
+        before = step
+    yield "+ late interaction", LateInteraction(Hybrid(index, embedder), embedder), before
+    without = replace(weights, likeness=0)
+    yield "the section by its title only", Hybrid(index, embedder, without), before
 
 
 def half(question: dict) -> int:
@@ -80,20 +85,16 @@ def ablate(name: str, data: Path, indexes: Path, every: int) -> None:
     lines = (data / name / "questions.jsonl").read_text(encoding="utf-8").splitlines()
     questions = [question for question in map(json.loads, lines) if question["answerable"]][::every]
     halves = np.asarray([half(question) for question in questions])
-    index = collection.index()
-    tried: list[tuple[str, Retriever]] = [(step, Hybrid(index, embedder, weights)) for step, weights in steps()]
-    tried.append(("+ late interaction", LateInteraction(Hybrid(index, embedder), embedder)))
     print(f"\n{name}: {len(questions)} questions, {int((halves == 0).sum())} of them in half 0")
-    before: np.ndarray | None = None
-    for step, retriever in tried:
-        after, milliseconds = ranks(name, retriever, questions)
-        shares = " ".join(f"@{k} {(after <= k).mean():.3f}" for k in KS)
+    found: dict[str, np.ndarray] = {}
+    for step, retriever, before in steps(collection.index(), embedder):
+        found[step], milliseconds = ranks(name, retriever, questions)
+        shares = " ".join(f"@{k} {(found[step] <= k).mean():.3f}" for k in KS)
         print(f"{step:38} {shares}  {milliseconds:5.0f} ms", flush=True)
         for which, chosen in (("half 0", halves == 0), ("half 1", halves == 1), ("both", halves >= 0)):
-            if before is not None and chosen.any():
-                differences = (f"@{k} {gain((after <= k)[chosen], (before <= k)[chosen])}" for k in KS[:3])
-                print(f"    {which:34} {'  '.join(differences)}")
-        before = after
+            if before and chosen.any():
+                gains = (f"@{k} {gain((found[step] <= k)[chosen], (found[before] <= k)[chosen])}" for k in KS[:3])
+                print(f"    {which:34} {'  '.join(gains)}")
 
 
 def main() -> int:
