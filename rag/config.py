@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rag.answer import Asker
     from rag.encoder.embed import TextEmbedder
     from rag.reader.read import Reader
+    from rag.sources.corpus import Corpus
     from rag.sources.folder import Folder, OnPage
     from rag.sources.missing import Missing
 
@@ -106,14 +107,18 @@ def embedder(config: Config) -> TextEmbedder:
 
 def source(
     config: Config, path: Path, include: Sequence[str] = (), exclude: Sequence[str] = (), on_page: OnPage | None = None
-) -> Folder | Missing:
-    """A folder or file to index. Below a folder that the collection holds already, it is a part of that folder, so
-    that one file can be brought in step by itself. Raises UsageError when there is nothing at `path` and never was."""
+) -> Folder | Corpus | Missing:
+    """A folder or file to index; of a published question set's corpus each row is a document. Below a folder that the
+    collection holds already, it is a part of that folder, so that one file can be brought in step by itself. Raises
+    UsageError when there is nothing at `path` and never was."""
+    from rag.sources.corpus import Corpus, is_corpus
     from rag.sources.folder import Folder
     from rag.sources.missing import Missing
     from rag.sources.ocr import find_engine
 
     path = Path(os.path.realpath(path.expanduser()))  # as sources and roots are named
+    if is_corpus(path):
+        return Corpus(path)
     into = collection(config)
     roots = [root for root in into.roots() if path.is_relative_to(root)] if into.exists() else []
     if not path.exists():

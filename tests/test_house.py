@@ -28,7 +28,7 @@ HEAVY = (
 
 
 def level(module: str) -> float:
-    """0 types, errors, then encoder; 1 the wings; 2 answer, config; 3 evaluation, api, terminal, shapes; 4 faces."""
+    """0 types, errors, encoder; 1 the wings; 2 answer, config; 3 evaluation, api, terminal, shapes; 4 the faces."""
     parts = module.split(".")
     first = parts[1] if len(parts) > 1 else ""
     if first in {"", "types", "errors"}:

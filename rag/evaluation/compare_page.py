@@ -48,9 +48,9 @@ def moved(which: Metric, change: float) -> str:
 def _summary(comparison: Comparison) -> str:
     left_out = f", {comparison.left_out:,} left out" if comparison.left_out else ""
     return (
-        f"{len(comparison.common):,} questions in common{left_out}. Intervals are 95 % paired bootstrap "
-        "over questions; p is of the paired randomisation test (of that bootstrap for areas, times and rates), not "
-        "corrected for the number of figures looked at."
+        f"{len(comparison.common):,} questions in common{left_out}. Intervals are 95 % paired bootstrap, "
+        "p-values of the paired randomisation test (of that bootstrap for areas, times and rates), not corrected for "
+        "the number of figures looked at."
     )
 
 

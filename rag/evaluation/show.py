@@ -20,7 +20,7 @@ WIDTH = 160  # of a table that is not for a terminal
 def report(report: Report) -> None:
     rows = []
     for name, figure in report.figures.items():
-        if "recall@" not in name:  # in the report; most question sets have one evidence a question, and hit says it
+        if _is_listed(name):
             which = metric(name)
             ends = f"{shown(which, figure.low)} – {shown(which, figure.high)}" if figure.count > 1 else "–"
             rows.append((name, shown(which, figure.value), ends, f"{figure.count:,}"))
@@ -34,7 +34,7 @@ def report(report: Report) -> None:
 
 def comparison(found: Comparison) -> None:
     rows = []
-    for d in found.differences:
+    for d in filter(lambda d: _is_listed(d.name), found.differences):
         which = metric(d.name)
         ends = f"{moved(which, d.low)} to {moved(which, d.high)}"
         values = (shown(which, d.before), shown(which, d.after), moved(which, d.change))
@@ -75,6 +75,11 @@ def progress(what: str) -> Iterator[Progress]:
             bar.update(task, completed=done, total=total)
 
         yield advance
+
+
+def _is_listed(name: str) -> bool:
+    """Recall is on the pages only: most question sets have one evidence a question, so that hit says it."""
+    return "recall@" not in name
 
 
 def _line(text: str) -> None:

@@ -22,10 +22,10 @@ from pathlib import Path
 
 import numpy as np
 from bench_retrieval import ROOT, SETS, rank_of_page, rank_of_passage
+from rag.index.embed import TextEmbedder
 
 from rag import config as compose
 from rag.config import Config
-from rag.index.embed import TextEmbedder
 from rag.retrieval.fuse import Hybrid, Weights
 from rag.retrieval.rerank import LateInteraction
 from rag.types import Index, Retriever
