@@ -20,12 +20,14 @@ from rag.types import Embedder, Generator, Retriever, Writer
 if TYPE_CHECKING:
     from rag.answer import Asker
     from rag.encoder.embed import TextEmbedder
+    from rag.reader.read import Reader
     from rag.sources.corpus import Corpus
     from rag.sources.folder import Folder, OnPage
     from rag.sources.missing import Missing
 
 EXTRACTIVE = "extractive"
-LATE = "late"
+READER, LATE = "reader", "late"
+READERS_ENCODER = "all-MiniLM-L6-v2"  # whose layers the reader has, whatever embeds
 MOST = 1000  # passages that can be asked for
 
 
@@ -39,7 +41,8 @@ class Config:
     device: str = "auto"  # of the embedder: "auto", "cpu" or "cuda"
     model: str = EXTRACTIVE  # what writes answers: "extractive", or a chat model by name, folder or hub id
     passages: int = 8  # given to the writer
-    rerank: str = "late"  # "late": the best hits are read once more by the encoder; "none": they are not
+    rerank: str = READER  # of the best hits, by the "reader", by the encoder's own token vectors ("late"), or "none"
+    reader: str = ""  # the folder of a reader that was trained here; empty: the one that comes along
     ocr: str = "auto"  # "auto": pages without text are read by OCR where there is an engine; "off": never
 
     @classmethod
@@ -62,10 +65,11 @@ _DEFAULTS: dict[str, object] = {
     "device": "auto",
     "model": EXTRACTIVE,
     "passages": 8,
-    "rerank": LATE,
+    "rerank": READER,
+    "reader": "",
     "ocr": "auto",
 }
-_CHOICES = {"rerank": (LATE, "none"), "ocr": ("auto", "off"), "device": ("auto", "cpu", "cuda")}
+_CHOICES = {"rerank": (READER, LATE, "none"), "ocr": ("auto", "off"), "device": ("auto", "cpu", "cuda")}
 _OPTIONS = {"passages": "-k"}  # how people call it who give it, where that is not its own name
 
 
@@ -131,20 +135,37 @@ def retriever(config: Config, among: Collection, by: TextEmbedder, pattern: str 
     are none: a filter with a slip in it must not look like a question without an answer."""
     from rag.retrieval.fuse import Hybrid
     from rag.retrieval.rerank import LateInteraction
+    from rag.retrieval.reread import ReaderRanking
 
     view = among.index(pattern)
     if pattern is not None and not view.cards():
         raise UsageError(f"No document matches --filter {pattern!r}.")
     among.check_fingerprint(by.fingerprint)
     found = Hybrid(view, by)
-    return LateInteraction(found, by) if config.rerank == LATE else found
+    if reads := reader(config):
+        return ReaderRanking(found, reads, reads.fit.ranking)
+    return LateInteraction(found, by) if config.rerank != "none" else found
+
+
+def reader(config: Config) -> Reader | None:
+    """What reads the best hits, and finds the words that answer. None where it is not wanted, or where none came along:
+    then late interaction and the extractive writer do without. Raises ModelError when one was asked for by name."""
+    from rag.encoder.hub import find
+    from rag.reader.read import Reader
+    from rag.reader.weights import FILE, SHIPPED, read
+
+    if config.rerank != READER or not (config.reader or (SHIPPED / FILE).is_file()):
+        return None
+    weights = read(Path(config.reader).expanduser() if config.reader else SHIPPED)
+    return Reader(find(READERS_ENCODER), weights, config.device)
 
 
 def writer(config: Config, by: Embedder) -> Writer:
     if config.model == EXTRACTIVE:
-        from rag.generation.extractive import ExtractiveWriter
+        from rag.generation.extractive import ALONE, ExtractiveWriter, Judgement
 
-        return ExtractiveWriter(by)
+        reads = reader(config)
+        return ExtractiveWriter(by, Judgement(**reads.fit.judgement) if reads else ALONE)
     from rag.generation.prompted import PromptedWriter
 
     return PromptedWriter(generator(config.model))

@@ -24,8 +24,10 @@ RANKING_NOTE = (
     "of the first thing wanted, nDCG the gain discounted by log2(rank + 1), over the ideal ranking's."
 )
 WORST = 20
-KEY_FIGURES = ("page_hit@5", "hit@5", "correct", "citation_precision", "answerable_refused", "unanswerable_answered")
-KEY_FIGURES += ("latency_p50", "latency_p95", "mrr", "document_hit@5")
+KEY_FIGURES: tuple[str, ...] = (
+    *("page_hit@5", "hit@5", "correct", "citation_precision", "answerable_refused", "unanswerable_answered"),
+    *("latency_p50", "latency_p95", "mrr", "document_hit@5"),
+)
 MOST_TILES = 8  # two rows
 Figures = Mapping[str, Figure]
 

@@ -140,7 +140,7 @@ def _nearest(text: str, found: Sequence[Stretch], wanted: Terms) -> Stretch | No
     places = [match.start() for match in _WORD.finditer(text) if terms(match.group()).all & wanted.all]
 
     def distance(span: Stretch) -> float:
-        return sum(_apart(text, span, place) ** 0.5 for place in places)
+        return float(sum(_apart(text, span, place) ** 0.5 for place in places))
 
     return min(_own(text, found, wanted), key=distance, default=None)
 

@@ -3,23 +3,20 @@
 A hit's score is its cosine, plus its share of the best BM25 score, plus a bonus when the question names its document,
 plus what speaks for the part of a filing that the question asks for, plus something of a better neighbour. A convex
 combination of scores beats reciprocal rank fusion where one of the two is clearly better on a question (Bruch et al.,
-arXiv 2210.11934), and every bonus is soft: it moves passages up and hides none. The weights were chosen on one half
-of the practice questions, where a wide range around them does as well; tests/benchmarks/ablation.py measures each.
+arXiv 2210.11934), and every bonus is soft: it moves passages up and hides none. The weights were chosen on the practice
+sets, where a wide range around them does as well; tests/benchmarks/ablation.py measures what each part gains.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from rag.retrieval.filings import Section, asked_sections
 from rag.retrieval.query import Names, keywords
 from rag.types import Embedder, Hit, Index, Passage
-
-if TYPE_CHECKING:
-    from rag.types import Vectors
 
 DEPTH = 200  # hits taken from each list: what neither list has that far down is not missed
 NAMED = 0.5  # of the best affinity: documents above it are also searched by themselves
@@ -78,11 +75,9 @@ class Hybrid:
         vector, *alike = self._embedder.embed_questions([question, *sections.values()])
         affinity = self._names.affinity(question)
         named = _named(affinity)
-        scopes: list[Sequence[int] | None] = [None, named] if named else [None]
-        dense = _best(hit for among in scopes for hit in self._index.dense(vector, depth, among))
-        words = keywords(question)
-        keyword = _best(hit for among in scopes for hit in self._index.keyword(words, depth, among))
-        likeness = self._alike(alike, depth, named)
+        dense = _widened(partial(self._index.dense, vector), depth, named)
+        keyword = _widened(partial(self._index.keyword, keywords(question)), depth, named)
+        likeness = _best(hit for each in alike for hit in self._index.dense(each, depth, named or None))
         present = tuple(section for section in sections if any(section.holds(hit.passage) for hit in likeness))
         # In documents without statements, what reads like one is no better for it.
         return Parts(dense, keyword, likeness if present else [], present, affinity)
@@ -92,12 +87,14 @@ class Hybrid:
         weights = self._weights
         dense, keyword, likeness = (_scores(hits) for hits in (parts.dense, parts.keyword, parts.likeness))
         best = max(keyword.values(), default=0.0) or 1.0
-        # A passage that one list lacks scored no better there than the last that the list has.
+        # A passage that one list lacks scored no better there than the last that the list has. BM25 can be anything
+        # down to nothing, unless the list ended because no further passage shares a word with the question.
         unseen = min(dense.values(), default=0.0)
         unlike = min(likeness.values(), default=0.0)
+        unshared = min(keyword.values()) / 2 if len(keyword) >= DEPTH else 0.0
         scores = {}
         for passage in dense.keys() | keyword.keys() | likeness.keys():
-            score = dense.get(passage, unseen) + weights.keyword * keyword.get(passage, 0.0) / best
+            score = dense.get(passage, unseen) + weights.keyword * keyword.get(passage, unshared) / best
             score += weights.name * parts.affinity.get(self._documents.get(passage.document, -1), 0.0)
             score += weights.likeness * likeness.get(passage, unlike)
             score += weights.title * any(section.holds(passage) for section in parts.sections)
@@ -106,9 +103,6 @@ class Hybrid:
         # Equal scores are told apart by place, so that the same question gives the same order every time.
         hits.sort(key=lambda hit: (-hit.score, hit.passage.document, hit.passage.start))
         return hits
-
-    def _alike(self, vectors: Sequence[Vectors], depth: int, named: Sequence[int]) -> list[Hit]:
-        return _best(hit for vector in vectors for hit in self._index.dense(vector, depth, named or None))
 
 
 def _beside(scores: Mapping[Passage, float], share: float) -> Mapping[Passage, float]:
@@ -129,6 +123,12 @@ def _named(affinity: Mapping[int, float]) -> list[int]:
     best = max(affinity.values(), default=0.0)
     likely = sorted((id_ for id_, score in affinity.items() if score >= NAMED * best), key=lambda id_: -affinity[id_])
     return likely[:MOST_NAMED]
+
+
+def _widened(search: Callable[..., list[Hit]], depth: int, named: Sequence[int]) -> list[Hit]:
+    """What a search finds, and what it finds among the named documents, unless it has come to its end before."""
+    hits = search(depth)
+    return _best([*hits, *search(depth, named)]) if named and len(hits) >= depth else hits
 
 
 def _best(hits: Iterable[Hit]) -> list[Hit]:

@@ -88,6 +88,12 @@ def test_what_is_not_read_again_stays_behind() -> None:
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
 
 
+def test_a_table_is_not_read() -> None:
+    fixed = Fixed("when the fox sleeps", "fox 1 2 3 4 5", "the fox runs")
+    LateInteraction(fixed, fixed).retrieve("fox", 3)
+    assert "1" not in fixed.axes
+
+
 def test_rare_tokens_count_more() -> None:
     common, rare = rarity([1, 2], [[1], [1], [1, 2]])
     assert rare > common >= 0.5
