@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,14 +20,18 @@ from rag.types import Embedder, Generator, Retriever, Writer
 
 if TYPE_CHECKING:
     from rag.answer import Asker
+    from rag.encoder.checkpoint import Checkpoint
     from rag.encoder.embed import TextEmbedder
     from rag.reader.read import Reader
+    from rag.reader.weights import Weights
+    from rag.retrieval.rerank import LateInteraction, Rescored
+    from rag.retrieval.reread import ReaderRanking
     from rag.sources.corpus import Corpus
     from rag.sources.folder import Folder, OnPage
     from rag.sources.missing import Missing
 
 EXTRACTIVE = "extractive"
-READER, LATE = "reader", "late"
+READER, LATE, NONE = "reader", "late", "none"
 READERS_ENCODER = "all-MiniLM-L6-v2"  # whose layers the reader has, whatever embeds
 MOST = 1000  # passages that can be asked for
 
@@ -41,7 +46,7 @@ class Config:
     device: str = "auto"  # of the embedder: "auto", "cpu" or "cuda"
     model: str = EXTRACTIVE  # what writes answers: "extractive", or a chat model by name, folder or hub id
     passages: int = 8  # given to the writer
-    rerank: str = READER  # of the best hits, by the "reader", by the encoder's own token vectors ("late"), or "none"
+    rerank: str = READER  # or "late" (the encoder's token vectors), "none", a cross-encoder's folder or hub id
     reader: str = ""  # the folder of a reader that was trained here; empty: the one that comes along
     ocr: str = "auto"  # "auto": pages without text are read by OCR where there is an engine; "off": never
 
@@ -69,7 +74,7 @@ _DEFAULTS: dict[str, object] = {
     "reader": "",
     "ocr": "auto",
 }
-_CHOICES = {"rerank": (READER, LATE, "none"), "ocr": ("auto", "off"), "device": ("auto", "cpu", "cuda")}
+_CHOICES = {"ocr": ("auto", "off"), "device": ("auto", "cpu", "cuda")}
 _OPTIONS = {"passages": "-k"}  # how people call it who give it, where that is not its own name
 
 
@@ -79,6 +84,11 @@ def _converted(name: str, value: object, kind: type, called: str) -> object:
     if name in _CHOICES and value not in _CHOICES[name]:
         *others, last = _CHOICES[name]
         raise UsageError(f"{called} is {value!r}; it takes {', '.join(others)} or {last}.")
+    if name == "rerank" and value not in (READER, LATE, NONE) and "/" not in str(value):
+        raise UsageError(
+            f"{called} is {value!r}; it takes {READER}, {LATE}, {NONE}, or a cross-encoder's folder or hub id "
+            "(owner/name)."
+        )
     return whole_number(called, value) if kind is int else str(value)
 
 
@@ -100,9 +110,17 @@ def collection(config: Config) -> Collection:
 
 
 def embedder(config: Config) -> TextEmbedder:
-    from rag.encoder.embed import load_embedder
+    from rag.encoder.embed import TextEmbedder
 
-    return load_embedder(config.embedder, device=config.device, chunker=CHUNKER)
+    return TextEmbedder(_checkpoint(config.embedder), config.device, CHUNKER)
+
+
+@cache
+def _checkpoint(model: str) -> Checkpoint:
+    """A model's files, checked once a process: its weights are hashed."""
+    from rag.encoder.hub import find
+
+    return find(model)
 
 
 def source(
@@ -134,38 +152,52 @@ def retriever(config: Config, among: Collection, by: TextEmbedder, pattern: str 
     """Search over a collection, or over those of its documents whose name matches a glob. Raises UsageError when there
     are none: a filter with a slip in it must not look like a question without an answer."""
     from rag.retrieval.fuse import Hybrid
-    from rag.retrieval.rerank import LateInteraction
-    from rag.retrieval.reread import ReaderRanking
 
     view = among.index(pattern)
     if pattern is not None and not view.cards():
         raise UsageError(f"No document matches --filter {pattern!r}.")
     among.check_fingerprint(by.fingerprint)
     found = Hybrid(view, by)
+    return reranker(config, found, by) if config.rerank != NONE else found
+
+
+def reranker(config: Config, found: Retriever, by: TextEmbedder) -> Rescored | LateInteraction | ReaderRanking:
+    """The best hits of `found` in a better order. Raises ModelError for a model that cannot be had."""
+    from rag.retrieval.rerank import LateInteraction, Rescored
+    from rag.retrieval.reread import ReaderRanking
+
+    if config.rerank not in (READER, LATE):
+        from rag.encoder.cross import CrossEncoderScorer
+
+        return Rescored(found, CrossEncoderScorer(config.rerank, config.device))
     if reads := reader(config):
         return ReaderRanking(found, reads, reads.fit.ranking)
-    return LateInteraction(found, by) if config.rerank != "none" else found
+    return LateInteraction(found, by)
 
 
 def reader(config: Config) -> Reader | None:
     """What reads the best hits, and finds the words that answer. None where it is not wanted, or where none came along:
     then late interaction and the extractive writer do without. Raises ModelError when one was asked for by name."""
-    from rag.encoder.hub import find
     from rag.reader.read import Reader
+
+    trained = _readers_weights(config)
+    return Reader(_checkpoint(READERS_ENCODER), trained, config.device) if trained else None
+
+
+def _readers_weights(config: Config) -> Weights | None:
     from rag.reader.weights import FILE, SHIPPED, read
 
     if config.rerank != READER or not (config.reader or (SHIPPED / FILE).is_file()):
         return None
-    weights = read(Path(config.reader).expanduser() if config.reader else SHIPPED)
-    return Reader(find(READERS_ENCODER), weights, config.device)
+    return read(Path(config.reader).expanduser() if config.reader else SHIPPED)
 
 
 def writer(config: Config, by: Embedder) -> Writer:
     if config.model == EXTRACTIVE:
         from rag.generation.extractive import ALONE, ExtractiveWriter, Judgement
 
-        reads = reader(config)
-        return ExtractiveWriter(by, Judgement(**reads.fit.judgement) if reads else ALONE)
+        trained = _readers_weights(config)
+        return ExtractiveWriter(by, Judgement(**trained.fit.judgement) if trained else ALONE)
     from rag.generation.prompted import PromptedWriter
 
     return PromptedWriter(generator(config.model))

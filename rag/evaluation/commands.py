@@ -138,7 +138,7 @@ def _stages(config: Config, collection: Collection, by: TextEmbedder, k: int) ->
     from rag.retrieval.fuse import Hybrid
 
     fused = Hybrid(collection.index(), by)
-    reranked = compose.retriever(config, collection, by) if config.rerank != "none" else None
+    reranked = compose.reranker(config, fused, by) if config.rerank != "none" else None
     return lambda question: stages(question, fused, reranked, k)
 
 
