@@ -1,90 +1,21 @@
-"""Local chat models, on a real Llama small enough to be written by hand.
-
-Its layers add nothing, so the last token alone decides the next one: `tiny_llama` writes a table of successors into
-the output head, and the model then says what the test scripts, through the same loading and decoding as a 7B.
-"""
+"""Local chat models, on a real Llama small enough to be written by hand."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from tiny import CHATML, SAID, TURNS, random_llama, tiny_llama
 
 from rag.errors import ModelError, UsageError
+from rag.generation.formats import Format, stable_beluga
 from rag.generation.local import LocalGenerator
-from rag.generation.models import Format, Model, find
-from rag.generation.prompt import stable_beluga
+from rag.generation.models import Model, find
 from rag.types import Message
-
-TURNS = [Message("system", "Be brief."), Message("user", "What does Alpha cost?")]
-SAID = "Alpha costs 20 euros [1]."
-CHATML = (
-    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
-
-
-def tokenizer(pieces: str = "bytes") -> PreTrainedTokenizerFast:
-    """Trained on the spot: byte-level as GPT-2's, or with word-joint marks as Llama 2's."""
-    specials = ["<unk>", "<s>", "</s>", "<|im_start|>", "<|im_end|>"]
-    if pieces == "bytes":
-        core = Tokenizer(models.BPE())
-        core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-        core.decoder = decoders.ByteLevel()
-        alphabet = pre_tokenizers.ByteLevel.alphabet()
-    else:
-        core = Tokenizer(models.BPE(unk_token="<unk>"))
-        core.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
-        core.decoder = decoders.Metaspace(prepend_scheme="first")
-        alphabet = sorted(set(stable_beluga(TURNS)))
-    trainer = trainers.BpeTrainer(
-        vocab_size=420, special_tokens=specials, initial_alphabet=alphabet, show_progress=False
-    )
-    core.train_from_iterator([stable_beluga(TURNS), SAID, "### User: ### System: Useful"] * 3, trainer)
-    core.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
-    return PreTrainedTokenizerFast(tokenizer_object=core, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
-
-
-def tiny_llama(folder: Path, said: str, pieces: str = "bytes", template: str | None = None, loop: bool = False) -> Path:
-    """Saves a model that, asked anything in Stable Beluga's format or ChatML, says `said` and ends (or starts over)."""
-    words = tokenizer(pieces)
-    words.chat_template = template
-    size = len(words)
-    config = LlamaConfig(
-        vocab_size=size,
-        hidden_size=512,
-        intermediate_size=8,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        max_position_embeddings=256,
-        bos_token_id=1,
-        eos_token_id=2,
-        tie_word_embeddings=False,
-    )
-    torch.manual_seed(0)
-    network = LlamaForCausalLM(config)
-    script = words(said, add_special_tokens=False)["input_ids"]
-    before = words("### Assistant:\n", add_special_tokens=False)["input_ids"][-1]
-    steps = [before, *script, before if loop else 2]
-    assert len(set(steps[:-1])) == len(steps) - 1, "each token can have one successor only"
-    with torch.no_grad():
-        for layer in network.model.layers:
-            layer.self_attn.o_proj.weight.zero_()
-            layer.mlp.down_proj.weight.zero_()
-        network.model.embed_tokens.weight.copy_(torch.eye(size, 512))
-        network.lm_head.weight.zero_()
-        for token, following in pairwise(steps):
-            network.lm_head.weight[following, token] = 1.0
-    network.save_pretrained(folder)
-    words.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -117,15 +48,7 @@ def test_the_loop_agrees_with_transformers_own_generate(generator: LocalGenerato
 
 
 def test_a_random_network_agrees_with_generate_as_well(tmp_path: Path) -> None:
-    words = tokenizer()
-    torch.manual_seed(3)
-    config = LlamaConfig(
-        vocab_size=len(words), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, max_position_embeddings=256, bos_token_id=1, eos_token_id=2,
-    )  # fmt: skip
-    LlamaForCausalLM(config).save_pretrained(tmp_path)
-    words.save_pretrained(tmp_path)
-    random = LocalGenerator(find(str(tmp_path)), device="cpu")
+    random = LocalGenerator(find(str(random_llama(tmp_path))), device="cpu")
     ids = torch.tensor([random._encode(TURNS)])
     expected = random._model.generate(ids, max_new_tokens=40, do_sample=False, pad_token_id=0)[0, ids.shape[1] :]
     assert list(random._tokens(ids[0].tolist(), 40)) == [t for t in expected.tolist() if t != 2]
