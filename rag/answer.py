@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 import time
 import unicodedata
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 from rag.errors import UsageError
 from rag.generation.check import check
-from rag.types import Answer, Hit, Retriever, Writer
+from rag.types import Answer, Hit, Retriever, Writer, Written
 
 MAX_QUESTION = 4_000  # characters
 DEFAULT_HITS = 8
@@ -52,21 +52,26 @@ class Asker:
         offered = self._writer.fit(question, hits) if hits else []
         watch.lap("retrieve")
         written: list[str] = []
-        for piece in self._writer.write(question, offered) if offered else ():
-            if not written:
-                watch.note("first_token")
-            written.append(piece)
-            yield piece
+        pieces = self._writer.write(question, offered) if offered else iter(())
+        ended = yield from _collected(pieces, written, watch)
+        offered, notes = (offered[: ended.used], ended.notes) if ended else (offered, ())
         watch.lap("write")
         text = "".join(written).strip()
         if not text:
             refusal = _refusal(hits, offered)
             yield refusal
-            return self._answer(question, refusal, hits, offered, watch, abstained=True)
-        return self._answer(question, text, hits, offered, watch, abstained=False)
+            return self._answer(question, refusal, hits, offered, notes, watch, abstained=True)
+        return self._answer(question, text, hits, offered, notes, watch, abstained=False)
 
     def _answer(
-        self, question: str, text: str, hits: Sequence[Hit], offered: Sequence[Hit], watch: _Stopwatch, abstained: bool
+        self,
+        question: str,
+        text: str,
+        hits: Sequence[Hit],
+        offered: Sequence[Hit],
+        notes: Sequence[str],
+        watch: _Stopwatch,
+        abstained: bool,
     ) -> Answer:
         checked = check(text, [] if abstained else [hit.passage for hit in offered])
         watch.lap("check")
@@ -80,6 +85,7 @@ class Asker:
             offered=len(offered),
             unsupported=() if abstained else checked.unsupported,
             dropped_markers=checked.dropped_markers,
+            notes=tuple(notes),
             timings=watch.seconds,
         )
 
@@ -96,6 +102,19 @@ def clean_question(question: str) -> str:
     if len(question) > MAX_QUESTION:
         raise UsageError(f"Question is {len(question):,} characters; the limit is {MAX_QUESTION:,}.")
     return question
+
+
+def _collected(pieces: Iterator[str], written: list[str], watch: _Stopwatch) -> Generator[str, None, Written | None]:
+    """Passes the pieces on, collects them, and returns what their writer returned, if it did."""
+    while True:
+        try:
+            piece = next(pieces)
+        except StopIteration as end:
+            return end.value if isinstance(end.value, Written) else None
+        if not written:
+            watch.note("first_token")
+        written.append(piece)
+        yield piece
 
 
 def _refusal(hits: Sequence[Hit], offered: Sequence[Hit]) -> str:

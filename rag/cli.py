@@ -334,6 +334,8 @@ def _answer(answer: Answer) -> dict[str, Any]:
             for citation in answer.citations
         ],
         "hits": _hits(answer.hits),
+        "offered": answer.offered,
+        "notes": list(answer.notes),
         "unsupported": list(answer.unsupported),
         "dropped_markers": list(answer.dropped_markers),
         "timings": {stage: round(seconds, 4) for stage, seconds in answer.timings.items()},

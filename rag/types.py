@@ -174,7 +174,8 @@ class Citation:
 class Answer:
     """An answer, what it rests on, and what it cost.
 
-    `hits` are all passages retrieved, best first, of which the first ones were `offered` to the writer.
+    `hits` are all passages retrieved, best first, of which the first ones were `offered` to the writer. `notes` say
+    what was done otherwise than asked for, such as passages left out for want of memory.
     `unsupported` are sentences of `text` that no cited passage bears out; `dropped_markers` are markers the model
     made up, which were taken out. `timings` are seconds by stage.
     """
@@ -188,7 +189,16 @@ class Answer:
     offered: int = 0
     unsupported: tuple[str, ...] = ()
     dropped_markers: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a writer that wrote over fewer hits than it was given returns when it ends."""
+
+    used: int
+    notes: tuple[str, ...] = ()
 
 
 # --------------------------------------------------------------------------------------------- evaluation
@@ -368,7 +378,8 @@ class Writer(Protocol):
     """Hits to text with [n] markers, n being the 1-based rank of the hit cited.
 
     `fit` returns the leading hits that the writer can use at once (a model's window is finite); `write` streams
-    an answer over exactly those. An empty text means that nothing in them answers the question.
+    an answer over exactly those. An empty text means that nothing in them answers the question. A `write` that is a
+    generator may return a Written when it had to leave more of them out.
     """
 
     @property

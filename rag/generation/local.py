@@ -10,6 +10,7 @@ import gc
 import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
+from threading import Lock
 from typing import Any
 
 from rag.errors import OutOfMemoryError, UsageError
@@ -46,6 +47,7 @@ class LocalGenerator:
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         loaded = load(model, files_of(model, tell), self._device, options, tell)
         self._tokenizer, self._model = loaded.tokenizer, loaded.network
+        self._words = Lock()  # a tokenizer that is read and set by two threads at once raises "Already borrowed"
         has_template = self._tokenizer.chat_template is not None
         own = Format.CHAT_TEMPLATE if has_template else Format.STABLE_BELUGA
         self._format = options.format or model.format or own
@@ -95,8 +97,9 @@ class LocalGenerator:
         with closing(self._tokens(prompt, max_new_tokens)) as coming:
             for token in coming:
                 tokens.append(token)
-                before = self._tokenizer.decode(tokens[start:shown], skip_special_tokens=True)
-                text = self._tokenizer.decode(tokens[start:], skip_special_tokens=True)
+                with self._words:
+                    before = self._tokenizer.decode(tokens[start:shown], skip_special_tokens=True)
+                    text = self._tokenizer.decode(tokens[start:], skip_special_tokens=True)
                 if len(text) > len(before) and not text.endswith("\ufffd"):
                     yield text[len(before) :]
                     start, shown = shown, len(tokens)
@@ -131,6 +134,10 @@ class LocalGenerator:
     def _encode(self, messages: Sequence[Message]) -> list[int]:
         """Token ids of the prompt. Control tokens come from the format alone, never from a message's text."""
         turns = [Message(turn.role, self._harmless(turn.content)) for turn in messages]
+        with self._words:
+            return self._encoded(turns)
+
+    def _encoded(self, turns: Sequence[Message]) -> list[int]:
         if self._format is not Format.CHAT_TEMPLATE:
             split = not self._format.has_control_tokens
             return list(self._tokenizer(rendered(self._format, turns), split_special_tokens=split)["input_ids"])
