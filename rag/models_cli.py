@@ -102,7 +102,7 @@ def _table(rows: list[dict[str, Any]]) -> Iterator[str]:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
     yield ""
     yield "Memory in GB, for a conversation of 4,096 tokens; --precision auto takes the best that fits. Any model of"
-    yield "the Hugging Face hub (owner/model), a folder or a .gguf file can be named, too. `rag models fetch NAME` gets one."
+    yield "the Hugging Face hub (owner/model), a folder or a .gguf file can be named, too; `rag models fetch` gets one."
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:

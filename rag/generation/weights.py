@@ -70,7 +70,7 @@ def load(
             f"Not enough GPU memory to load {model.name} ({choice.why}). Use another --precision or a smaller model."
         ) from error
     except ImportError as error:
-        raise ModelError(_library_missing(model, stored)) from error
+        raise ModelError(_library_missing(model, stored, error)) from error
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = str(error).splitlines()[0][:200] if str(error) else "unreadable"
         raise ModelError(damaged(model, folder, reason)) from error
@@ -123,10 +123,12 @@ def _stored_quantised(config: dict[str, Any]) -> str:
     return f"{method}, {bits} bits" if bits else method
 
 
-def _library_missing(model: Model, config: dict[str, Any]) -> str:
+def _library_missing(model: Model, config: dict[str, Any], error: ImportError) -> str:
     method = _stored_quantised(config).partition(",")[0]
-    library = LIBRARIES.get(method, method or "a library")
-    return f"{model.name} is quantised by {method or 'a library'}, which needs {library}: pip install {library}."
+    if not method:
+        return f"{model.name} cannot be loaded, because a library is missing: {error}"
+    library = LIBRARIES.get(method, method)
+    return f"{model.name} is quantised by {method}, which needs {library}: pip install {library}."
 
 
 def damaged(model: Model, folder: Path, reason: str) -> str:

@@ -16,14 +16,19 @@ ABSENT = [
 PROGRAM = """
 import importlib, importlib.util, pkgutil, sys
 
-class Absent:
+class Hiding:
+    def __init__(self, finder):
+        self.finder = finder
+
+    def __getattr__(self, name):  # what finders of distributions and caches have beside
+        return getattr(self.finder, name)
+
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {absent!r}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+        return None if name.partition(".")[0] in {absent!r} else self.finder.find_spec(name, path, target)
 
 for name in [name for name in sys.modules if name.partition(".")[0] in {absent!r}]:
     del sys.modules[name]
-sys.meta_path.insert(0, Absent())
+sys.meta_path[:] = [Hiding(finder) for finder in sys.meta_path]
 
 import rag.generation
 for module in pkgutil.iter_modules(rag.generation.__path__, "rag.generation."):
