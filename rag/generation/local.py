@@ -155,8 +155,10 @@ class LocalGenerator:
         return list(encoded["input_ids"])
 
     def _harmless(self, text: str) -> str:
-        """The text with a space inside whatever this tokenizer would take for one of its control tokens. (Its own
-        `sanitize_control_tokens` is not in every version that we support.)"""
+        """The text with a space inside whatever this tokenizer would take for one of its control tokens, and without
+        the halves of characters that none can read. (Its own `sanitize_control_tokens` is not in every version that
+        we support.)"""
+        text = text.encode("utf-8", "replace").decode("utf-8")
         for token in self._controls:
             text = text.replace(token, f"{token[0]} {token[1:]}")
         return text

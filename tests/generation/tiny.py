@@ -47,7 +47,14 @@ def tokenizer(pieces: str = "bytes") -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=core, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
 
 
-def tiny_llama(folder: Path, said: str, pieces: str = "bytes", template: str | None = None, loop: bool = False) -> Path:
+def tiny_llama(
+    folder: Path,
+    said: str,
+    pieces: str = "bytes",
+    template: str | None = None,
+    loop: bool = False,
+    max_position_embeddings: int = 256,
+) -> Path:
     """Saves a model that, asked anything in Stable Beluga's format or ChatML, says `said` and ends (or starts over)."""
     words = tokenizer(pieces)
     words.chat_template = template
@@ -58,7 +65,7 @@ def tiny_llama(folder: Path, said: str, pieces: str = "bytes", template: str | N
         intermediate_size=128,
         num_hidden_layers=2,
         num_attention_heads=4,
-        max_position_embeddings=256,
+        max_position_embeddings=max_position_embeddings,
         bos_token_id=1,
         eos_token_id=2,
         tie_word_embeddings=False,
