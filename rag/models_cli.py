@@ -79,7 +79,7 @@ def _described(model: Model) -> dict[str, Any]:
 
     assert model.shape is not None, "every model of the table has its shape"
     here = present(model)
-    memory = {p.value: need(model.shape, p, model.window) for p in Precision if p.value in COLUMNS}
+    memory: dict[str, int] = {p.value: need(model.shape, p, model.window) for p in Precision if p.value in COLUMNS}
     if model.is_gguf:
         memory = {"as stored": model.bytes + model.shape.cache_bytes(4096) + WORKSPACE}
     return {

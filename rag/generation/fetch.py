@@ -51,10 +51,10 @@ def fetch(model: Model, tell: Tell = ignore) -> Path:
         return here  # a folder or file of the user's own
     if is_offline():
         return _verified_here(model, here, tell)
-    commit, files = _listed(model)
+    commit, licence, files = _listed(model)
     size = sum(file.size for file in files)
     if here is None:
-        tell(f"Licence of {model.name}: {model.licence}; see https://huggingface.co/{model.source}.")
+        tell(f"Licence of {model.name}: {model.licence or licence}; see https://huggingface.co/{model.source}.")
         if model.commercial is False:
             tell(f"{model.name} may not be used commercially. `rag models` lists models that may.")
         tell(f"Fetching {model.name}: {len(files)} files, {size / 1e9:.2f} GB, revision {commit[:12]}, into {cache()}.")
@@ -90,8 +90,8 @@ def _refuse_full_disk(model: Model, size: int) -> None:
 # -------------------------------------------------------------------------------------------------- the hub
 
 
-def _listed(model: Model) -> tuple[str, list[_File]]:
-    """The commit to fetch and its files that are needed, as the hub lists them."""
+def _listed(model: Model) -> tuple[str, str, list[_File]]:
+    """The commit to fetch, the licence and the files that are needed, as the hub lists them."""
     from huggingface_hub import HfApi
 
     pinned = model.revision or (known_commit(model) if (storage(model) / "refs" / PIN).is_file() else None)
@@ -100,7 +100,8 @@ def _listed(model: Model) -> tuple[str, list[_File]]:
         lambda: HfApi().model_info(model.source, revision=pinned, files_metadata=True, timeout=HUB_TIMEOUT),
     )
     files = [_File(s.rfilename, s.size or 0, s.lfs.sha256 if s.lfs else s.blob_id or "") for s in info.siblings or ()]
-    return str(info.sha), _needed(model, files)
+    licence = getattr(info.card_data, "license", None) or "none is stated"
+    return str(info.sha), str(licence), _needed(model, files)
 
 
 def _needed(model: Model, files: Iterable[_File]) -> list[_File]:

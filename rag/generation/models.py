@@ -81,7 +81,7 @@ class Model:
     revision: str | None = None
     format: Format | None = None
     window: int = 0
-    licence: str = "see the model's page"
+    licence: str = ""  # empty: as the model's page states it
     commercial: bool | None = None  # whether the licence allows commercial use; None where we do not know
     shape: Shape | None = None
     file: str = ""

@@ -5,8 +5,10 @@ Only safetensors and no code from a model's folder are ever loaded.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import tempfile
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +21,12 @@ from rag.generation.options import Options, Precision
 from rag.generation.precision import Choice, Machine, choose, machine, quantisation
 
 LOCAL = {"local_files_only": True, "trust_remote_code": False}
-LIBRARIES = {  # what transformers needs for checkpoints that are quantised already
-    "gptq": "gptqmodel",
-    "awq": "gptqmodel",
-    "compressed-tensors": "compressed-tensors",
-    "torchao": "torchao",
-    "bitsandbytes": "bitsandbytes",
+LIBRARIES = {  # what transformers needs for checkpoints that are quantised already, by its names for the methods
+    "gptq": ("optimum", "gptqmodel"),
+    "awq": ("gptqmodel",),
+    "compressed-tensors": ("compressed_tensors",),
+    "torchao": ("torchao",),
+    "bitsandbytes": ("bitsandbytes",),
 }
 
 
@@ -54,6 +56,7 @@ def load(
     from safetensors import SafetensorError
 
     stored = _config(model, folder)
+    _refuse_without_libraries(model, stored)
     half = stored.get("dtype", stored.get("torch_dtype")) in ("float16", "bfloat16")
     choice = choose(
         options.precision,
@@ -66,11 +69,12 @@ def load(
     try:
         tokenizer, network, missing = _loaded(folder, device, choice, half, max_memory)
     except torch.OutOfMemoryError as error:
+        traceback.clear_frames(error.__traceback__)  # which hold what was loaded so far
         raise OutOfMemoryError(
             f"Not enough GPU memory to load {model.name} ({choice.why}). Use another --precision or a smaller model."
-        ) from error
+        ) from None
     except ImportError as error:
-        raise ModelError(_library_missing(model, stored, error)) from error
+        raise ModelError(f"{model.name} cannot be loaded, because a library is missing: {error}") from error
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = str(error).splitlines()[0][:200] if str(error) else "unreadable"
         raise ModelError(damaged(model, folder, reason)) from error
@@ -123,12 +127,12 @@ def _stored_quantised(config: dict[str, Any]) -> str:
     return f"{method}, {bits} bits" if bits else method
 
 
-def _library_missing(model: Model, config: dict[str, Any], error: ImportError) -> str:
+def _refuse_without_libraries(model: Model, config: dict[str, Any]) -> None:
     method = _stored_quantised(config).partition(",")[0]
-    if not method:
-        return f"{model.name} cannot be loaded, because a library is missing: {error}"
-    library = LIBRARIES.get(method, method)
-    return f"{model.name} is quantised by {method}, which needs {library}: pip install {library}."
+    needed = LIBRARIES.get(method, ())
+    if absent := [library for library in needed if importlib.util.find_spec(library) is None]:
+        named, missing = " and ".join(needed), " ".join(absent)
+        raise ModelError(f"{model.name} is quantised by {method}, which needs {named}: pip install {missing}.")
 
 
 def damaged(model: Model, folder: Path, reason: str) -> str:

@@ -68,7 +68,9 @@ class _Speaker(BaseHTTPRequestHandler):
             self._json([self.server.entry(name, "path") for name in self.server.files])
         elif path.startswith("/api/models/owner/tiny"):
             listed = [self.server.entry(name, "rfilename") for name in self.server.files]
-            self._json({"id": "owner/tiny", "sha": self.server.commit, "siblings": listed})
+            self._json(
+                {"id": "owner/tiny", "sha": self.server.commit, "siblings": listed, "cardData": {"license": "mit"}}
+            )
         elif "/resolve/" in path and (name := path.rpartition("/")[2]) in self.server.files:
             self._file(name, with_body)
         else:

@@ -53,6 +53,12 @@ def test_the_first_fetch_shows_the_licence_and_pins_the_commit(hub: Hub) -> None
     assert "".join(LocalGenerator(model, "cpu").stream(TURNS, 50)) == SAID
 
 
+def test_the_licence_of_a_model_that_we_do_not_know_is_as_the_hub_states_it(hub: Hub) -> None:
+    told: list[str] = []
+    fetch(find("owner/tiny"), told.append)
+    assert told[0] == "Licence of owner/tiny: mit; see https://huggingface.co/owner/tiny."
+
+
 def test_a_licence_without_commercial_use_says_so(hub: Hub) -> None:
     told: list[str] = []
     fetch(Model("tiny", "owner/tiny", licence="Non-Commercial", commercial=False), told.append)
