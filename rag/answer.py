@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 import time
 import unicodedata
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 
 from rag.errors import UsageError
 from rag.generation.check import check
-from rag.types import Answer, Hit, Retriever, Writer, Written
+from rag.types import Answer, Hit, Retriever, Writer, Writing, Written
 
 MAX_QUESTION = 4_000  # characters
 DEFAULT_HITS = 8
@@ -51,28 +52,15 @@ class Asker:
         hits = tuple(self._retriever.retrieve(question, k))
         offered = self._writer.fit(question, hits) if hits else []
         watch.lap("retrieve")
-        written: list[str] = []
-        pieces = self._writer.write(question, offered) if offered else iter(())
-        ended = yield from _collected(pieces, written, watch)
-        offered, notes = (offered[: ended.used], ended.notes) if ended else (offered, ())
+        text, written = "", Written()
+        if offered:
+            text, written = yield from _heard(self._writer.write(question, offered), watch)
+            offered = offered[: written.used]  # None: all of them
         watch.lap("write")
-        text = "".join(written).strip()
-        if not text:
-            refusal = _refusal(hits, offered)
-            yield refusal
-            return self._answer(question, refusal, hits, offered, notes, watch, abstained=True)
-        return self._answer(question, text, hits, offered, notes, watch, abstained=False)
-
-    def _answer(
-        self,
-        question: str,
-        text: str,
-        hits: Sequence[Hit],
-        offered: Sequence[Hit],
-        notes: Sequence[str],
-        watch: _Stopwatch,
-        abstained: bool,
-    ) -> Answer:
+        abstained = not text
+        if abstained:
+            text = _refusal(hits, offered)
+            yield text
         checked = check(text, [] if abstained else [hit.passage for hit in offered])
         watch.lap("check")
         return Answer(
@@ -85,9 +73,26 @@ class Asker:
             offered=len(offered),
             unsupported=() if abstained else checked.unsupported,
             dropped_markers=checked.dropped_markers,
-            notes=tuple(notes),
+            confidence=written.confidence,
+            spans=() if abstained else written.spans,
+            notes=written.notes,
             timings=watch.seconds,
         )
+
+
+def _heard(writing: Writing, watch: _Stopwatch) -> Generator[str, None, tuple[str, Written]]:
+    """Yields the pieces of a text, and returns it whole, with what its writer knows of it."""
+    pieces: list[str] = []
+    with closing(writing):
+        while True:
+            try:
+                piece = next(writing)
+            except StopIteration as end:
+                return "".join(pieces).strip(), end.value
+            if not pieces:
+                watch.note("first_token")
+            pieces.append(piece)
+            yield piece
 
 
 def clean_question(question: str) -> str:
@@ -102,19 +107,6 @@ def clean_question(question: str) -> str:
     if len(question) > MAX_QUESTION:
         raise UsageError(f"Question is {len(question):,} characters; the limit is {MAX_QUESTION:,}.")
     return question
-
-
-def _collected(pieces: Iterator[str], written: list[str], watch: _Stopwatch) -> Generator[str, None, Written | None]:
-    """Passes the pieces on, collects them, and returns what their writer returned, if it did."""
-    while True:
-        try:
-            piece = next(pieces)
-        except StopIteration as end:
-            return end.value if isinstance(end.value, Written) else None
-        if not written:
-            watch.note("first_token")
-        written.append(piece)
-        yield piece
 
 
 def _refusal(hits: Sequence[Hit], offered: Sequence[Hit]) -> str:

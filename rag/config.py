@@ -22,13 +22,16 @@ from rag.types import Embedder, Generator, Retriever, Writer
 
 if TYPE_CHECKING:
     from rag.answer import Asker
+    from rag.encoder.embed import TextEmbedder
     from rag.generation.queue import Queued
-    from rag.index.embed import TextEmbedder
+    from rag.reader.read import Reader
+    from rag.sources.corpus import Corpus
     from rag.sources.folder import Folder, OnPage
     from rag.sources.missing import Missing
 
 EXTRACTIVE = "extractive"
-LATE = "late"
+READER, LATE = "reader", "late"
+READERS_ENCODER = "all-MiniLM-L6-v2"  # whose layers the reader has, whatever embeds
 MOST = 1000  # passages that can be asked for
 
 
@@ -42,7 +45,8 @@ class Config:
     device: str = "auto"  # of the embedder: "auto", "cpu" or "cuda"
     model: str = EXTRACTIVE  # what writes answers: "extractive", or a chat model by name, folder or hub id
     passages: int = 8  # given to the writer
-    rerank: str = "late"  # "late": the best hits are read once more by the encoder; "none": they are not
+    rerank: str = READER  # of the best hits, by the "reader", by the encoder's own token vectors ("late"), or "none"
+    reader: str = ""  # the folder of a reader that was trained here; empty: the one that comes along
     precision: str = "auto"  # of a chat model: "auto" takes the best that free memory has room for
     adapter: str = ""  # a LoRA for it, by folder or hub id
     merge: str = "auto"  # the adapter into the weights: "auto" unless these are quantised, "yes", "no"
@@ -71,7 +75,8 @@ _DEFAULTS: dict[str, object] = {
     "device": "auto",
     "model": EXTRACTIVE,
     "passages": 8,
-    "rerank": LATE,
+    "rerank": READER,
+    "reader": "",
     "precision": "auto",
     "adapter": "",
     "merge": "auto",
@@ -81,7 +86,7 @@ _DEFAULTS: dict[str, object] = {
     "ocr": "auto",
 }
 _CHOICES = {
-    "rerank": (LATE, "none"),
+    "rerank": (READER, LATE, "none"),
     "ocr": ("auto", "off"),
     "device": ("auto", "cpu", "cuda"),
     "precision": tuple(Precision),
@@ -105,14 +110,15 @@ def _converted(name: str, value: object, kind: type, called: str) -> object:
     return whole_number(called, value) if kind is int else str(value)
 
 
-def whole_number(called: str, value: object) -> int:
-    """A number of passages. Raises UsageError, which calls the setting as the user did."""
-    takes = f"it takes a whole number from 1 to {MOST}"
+def whole_number(called: str, value: object, most: int | None = MOST) -> int:
+    """A number of passages, or of anything else of which there is no `most`. Raises UsageError, which calls the setting
+    as the user did."""
+    takes = "it takes a whole number from 1" + (f" to {most}" if most else "")
     try:
         number = int(str(value))
     except ValueError:
         raise UsageError(f"{called} is {value!r}; {takes}.") from None
-    if not 1 <= number <= MOST:
+    if number < 1 or (most and number > most):
         raise UsageError(f"{called} is {number}; {takes}.")
     return number
 
@@ -138,21 +144,25 @@ def collection(config: Config) -> Collection:
 
 
 def embedder(config: Config) -> TextEmbedder:
-    from rag.index.embed import load_embedder
+    from rag.encoder.embed import load_embedder
 
     return load_embedder(config.embedder, device=config.device, chunker=CHUNKER)
 
 
 def source(
     config: Config, path: Path, include: Sequence[str] = (), exclude: Sequence[str] = (), on_page: OnPage | None = None
-) -> Folder | Missing:
-    """A folder or file to index. Below a folder that the collection holds already, it is a part of that folder, so
-    that one file can be brought in step by itself. Raises UsageError when there is nothing at `path` and never was."""
+) -> Folder | Corpus | Missing:
+    """A folder or file to index; of a published question set's corpus each row is a document. Below a folder that the
+    collection holds already, it is a part of that folder, so that one file can be brought in step by itself. Raises
+    UsageError when there is nothing at `path` and never was."""
+    from rag.sources.corpus import Corpus, is_corpus
     from rag.sources.folder import Folder
     from rag.sources.missing import Missing
     from rag.sources.ocr import find_engine
 
     path = Path(os.path.realpath(path.expanduser()))  # as sources and roots are named
+    if is_corpus(path):
+        return Corpus(path)
     into = collection(config)
     roots = [root for root in into.roots() if path.is_relative_to(root)] if into.exists() else []
     if not path.exists():
@@ -169,21 +179,38 @@ def retriever(config: Config, among: Collection, by: TextEmbedder, pattern: str 
     are none: a filter with a slip in it must not look like a question without an answer."""
     from rag.retrieval.fuse import Hybrid
     from rag.retrieval.rerank import LateInteraction
+    from rag.retrieval.reread import ReaderRanking
 
     view = among.index(pattern)
     if pattern is not None and not view.cards():
         raise UsageError(f"No document matches --filter {pattern!r}.")
     among.check_fingerprint(by.fingerprint)
     found = Hybrid(view, by)
-    return LateInteraction(found, by) if config.rerank == LATE else found
+    if reads := reader(config):
+        return ReaderRanking(found, reads, reads.fit.ranking)
+    return LateInteraction(found, by) if config.rerank != "none" else found
+
+
+def reader(config: Config) -> Reader | None:
+    """What reads the best hits, and finds the words that answer. None where it is not wanted, or where none came along:
+    then late interaction and the extractive writer do without. Raises ModelError when one was asked for by name."""
+    from rag.encoder.hub import find
+    from rag.reader.read import Reader
+    from rag.reader.weights import FILE, SHIPPED, read
+
+    if config.rerank != READER or not (config.reader or (SHIPPED / FILE).is_file()):
+        return None
+    weights = read(Path(config.reader).expanduser() if config.reader else SHIPPED)
+    return Reader(find(READERS_ENCODER), weights, config.device)
 
 
 def writer(config: Config, by: Embedder, tell: Tell = ignore, batch: bool = False) -> Writer:
     """`tell` hears of a model's download, licence and precision. `batch` work waits while people ask."""
     if config.model == EXTRACTIVE:
-        from rag.generation.extractive import ExtractiveWriter
+        from rag.generation.extractive import ALONE, ExtractiveWriter, Judgement
 
-        return ExtractiveWriter(by)
+        reads = reader(config)
+        return ExtractiveWriter(by, Judgement(**reads.fit.judgement) if reads else ALONE)
     from rag.generation.prompted import PromptedWriter
 
     model = generator(config, tell=tell)

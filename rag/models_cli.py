@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
+from rag import terminal
 from rag.errors import UsageError
 
 if TYPE_CHECKING:
@@ -48,8 +48,7 @@ def _models(options: argparse.Namespace) -> int:
         return _fetch(options)
     rows = [_described(model) for model in MODELS.values()]
     if options.json:
-        json.dump(rows, sys.stdout, indent=2)
-        sys.stdout.write("\n")
+        terminal.show_json(rows, sys.stdout)
     else:
         for line in _table(rows):
             sys.stdout.write(f"{line}\n")
@@ -62,10 +61,9 @@ def _fetch(options: argparse.Namespace) -> int:
 
     if not options.name:
         raise UsageError("Name the model to fetch: rag models fetch NAME; `rag models` lists them.")
-    path = fetch(find(options.name), lambda notice: print(notice, file=sys.stderr))  # noqa: T201 - progress
+    path = fetch(find(options.name), terminal.say)
     if options.json:
-        json.dump({"model": options.name, "path": str(path)}, sys.stdout)
-        sys.stdout.write("\n")
+        terminal.show_json({"model": options.name, "path": str(path)}, sys.stdout)
     else:
         sys.stdout.write(f"{options.name} is in {path}, whole and verified.\n")
     return 0

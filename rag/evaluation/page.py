@@ -8,6 +8,8 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Sequence
 
+from rag.terminal import plain
+
 CSP = "default-src 'none'; style-src 'unsafe-inline'"
 VOID = {"meta", "br", "line", "rect", "circle", "path", "polyline"}
 
@@ -47,11 +49,13 @@ svg.bar { width: 130px; height: 16px } svg text { fill: var(--soft); font-size: 
 svg text.label { fill: var(--ink) } .axis { stroke: var(--line); stroke-width: 1 }
 .one { stroke: var(--one); fill: var(--one) } .two { stroke: var(--two); fill: var(--two) }
 .three { stroke: var(--three); fill: var(--three) } .curve { fill: none; stroke-width: 2; stroke-linejoin: round }
-.dashed { stroke-dasharray: 5 4 } .flat { stroke: none }
+.curve.two { stroke-dasharray: 5 4 } .flat { stroke: none }
 .faint { fill-opacity: .12 } .band { stroke-width: 5; opacity: .3 } td code { white-space: nowrap }
 .key { display: flex; flex-wrap: wrap; gap: 2px 16px; font-size: 12.5px; color: var(--soft); margin-top: 8px }
 .key i { display: inline-block; width: 14px; height: 3px; border-radius: 2px; margin-right: 6px; vertical-align: 3px }
-i.one { background: var(--one) } i.two { background: var(--two) } i.three { background: var(--three) }
+i.one { background: var(--one) }
+i.two { background: repeating-linear-gradient(90deg, var(--two) 0 5px, transparent 5px 9px) }
+i.three { background: var(--three) }
 details { background: var(--card); border: 1px solid var(--line); border-radius: 10px; margin: 0 0 8px }
 summary { cursor: pointer; padding: 11px 18px; margin-left: 18px; overflow-wrap: anywhere }
 summary small { color: var(--soft); display: block }
@@ -81,12 +85,7 @@ def tag(name: str, *content: str, **attributes: object) -> Html:
 
 
 def join(pieces: Iterable[str]) -> Html:
-    return Html("".join(piece if isinstance(piece, Html) else html.escape(visible(piece)) for piece in pieces))
-
-
-def visible(text: str) -> str:
-    """Without control characters and direction overrides, which could make a page read otherwise than it is."""
-    return "".join(c if c.isprintable() else " " for c in text)
+    return Html("".join(piece if isinstance(piece, Html) else html.escape(plain(piece)) for piece in pieces))
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[int] = ()) -> Html:

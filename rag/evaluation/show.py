@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rag.evaluation.catalogue import metric
 from rag.evaluation.compare import Comparison
-from rag.evaluation.compare_page import verdict
+from rag.evaluation.compare_page import moved, verdict
 from rag.evaluation.explain import Explanation
-from rag.evaluation.page import visible
 from rag.evaluation.report import shown
 from rag.evaluation.run import Progress, Report
+from rag.terminal import counted, plain
 
 WIDTH = 160  # of a table that is not for a terminal
 
@@ -21,29 +20,28 @@ WIDTH = 160  # of a table that is not for a terminal
 def report(report: Report) -> None:
     rows = []
     for name, figure in report.figures.items():
-        if "recall@" not in name:  # in the report; most question sets have one evidence a question, and hit says it
+        if _is_listed(name):
             which = metric(name)
-            ends = f"{shown(which, figure.low)} – {shown(which, figure.high)}"
+            ends = f"{shown(which, figure.low)} – {shown(which, figure.high)}" if figure.count > 1 else "–"
             rows.append((name, shown(which, figure.value), ends, f"{figure.count:,}"))
     _table(("figure", "value", "95 % interval", "n"), rows, right=(1, 2, 3))
     if report.lost_by:
         _line(f"Evidence lost by {', '.join(f'{stage}: {count}' for stage, count in report.lost_by.items())}")
     failed = f", {report.failed} failed" if report.failed else ""
-    unjudged = f", {report.judge_failures} judgements failed" if report.judge_failures else ""
-    _line(f"{report.questions} questions{failed}{unjudged}. See {report.folder / 'report.html'}")
+    unjudged = f", {counted(report.judge_failures, 'judgement')} failed" if report.judge_failures else ""
+    _line(f"{counted(report.questions, 'question')}{failed}{unjudged}. See {report.folder / 'report.html'}")
 
 
 def comparison(found: Comparison) -> None:
     rows = []
-    for d in found.differences:
+    for d in filter(lambda d: _is_listed(d.name), found.differences):
         which = metric(d.name)
-        ends = "" if d.low is None or d.high is None else f"{d.low:+.3f} to {d.high:+.3f}"
-        change = f"{d.change * 1000:+,.0f} ms" if which.seconds else f"{d.change:+.3f}"
-        p = "" if d.p is None else f"{d.p:.4f}"
-        rows.append((d.name, shown(which, d.before), shown(which, d.after), change, ends, p, verdict(d)))
+        ends = f"{moved(which, d.low)} to {moved(which, d.high)}"
+        values = (shown(which, d.before), shown(which, d.after), moved(which, d.change))
+        rows.append((d.name, *values, ends, f"{d.p:.4f}", verdict(d)))
     head = ("figure", found.before.name, found.after.name, "change", "95 % interval", "p", "")
     _table(head, rows, right=range(1, 6))
-    _line(f"{len(found.common)} questions in common, {found.left_out} left out.")
+    _line(f"{counted(len(found.common), 'question')} in common, {found.left_out} left out.")
     for name, flips in found.flips.items():
         _line(f"{name}: {len(flips.gained)} questions gained, {len(flips.lost)} lost")
         for word, ids in (("gained", flips.gained), ("lost", flips.lost)):
@@ -60,16 +58,6 @@ def explanation(found: Explanation) -> None:
         for s in found.standings
     ]
     _table(("stage", "rank", "score", "needed", "goes on", "why"), rows, right=(1, 2, 3))
-
-
-def as_json(value: object) -> None:
-    stream = sys.stdout
-    print(json.dumps(value, ensure_ascii=False, indent=2), file=stream)
-
-
-def say(text: str) -> None:
-    stream = sys.stderr
-    print(f"rag: {visible(text)}", file=stream)
 
 
 @contextmanager
@@ -89,9 +77,14 @@ def progress(what: str) -> Iterator[Progress]:
         yield advance
 
 
+def _is_listed(name: str) -> bool:
+    """Recall is on the pages only: most question sets have one evidence a question, so that hit says it."""
+    return "recall@" not in name
+
+
 def _line(text: str) -> None:
     stream = sys.stdout
-    print(visible(text), file=stream)
+    print(plain(text), file=stream)
 
 
 def _score(score: float | None) -> str:
@@ -105,7 +98,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[i
 
     table = Table()
     for number, title in enumerate(head):
-        table.add_column(Text(visible(title)), justify="right" if number in right else "left")
+        table.add_column(Text(plain(title)), justify="right" if number in right else "left")
     for row in rows:
-        table.add_row(*(Text(visible(cell)) for cell in row))
+        table.add_row(*(Text(plain(cell)) for cell in row))
     Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH).print(table)

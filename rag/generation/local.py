@@ -8,28 +8,53 @@ from __future__ import annotations
 
 import gc
 import traceback
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import closing
 from threading import Lock
-from typing import Any
+from typing import Any, Protocol
 
 from rag.errors import OutOfMemoryError, UsageError
+from rag.generation.decode.simple import simple_tokens
 from rag.generation.fetch import Tell, files_of, ignore
 from rag.generation.formats import Format, rendered, until_turn
-from rag.generation.loop import Loop, SimpleLoop
 from rag.generation.models import Model
 from rag.generation.options import Options
+from rag.generation.sampling import Draw
 from rag.generation.weights import load
 from rag.types import Message
 
-MakeLoop = Callable[[Any], Loop]  # from a loaded transformers causal LM
+
+class Loop(Protocol):
+    """Prompt to tokens, without an end token. `choose` picks one from logits of shape (vocabulary,); the likeliest is
+    taken without it. Closing it ends the work."""
+
+    def tokens(
+        self, prompt_ids: list[int], max_new_tokens: int, choose: Callable[[Any], int] | None = None
+    ) -> Generator[int, None, None]: ...
+
+
+MakeLoop = Callable[[Any, Collection[int]], Loop]  # from a loaded transformers causal LM and its end tokens
+
+
+class SimpleLoop:
+    """One forward pass a token. It keeps nothing between calls, and greedy it repeats itself bit for bit on one machine
+    with the same versions and precision. Another batch size, GPU, kernel or loop adds numbers in another order: two
+    tokens within rounding of each other may then change places, and the text goes another way from there."""
+
+    def __init__(self, network: Any, ends: Collection[int]) -> None:
+        self._network, self._ends = network, ends
+
+    def tokens(
+        self, prompt_ids: list[int], max_new_tokens: int, choose: Callable[[Any], int] | None = None
+    ) -> Generator[int, None, None]:
+        return simple_tokens(self._network, self._ends, prompt_ids, max_new_tokens, choose)
 
 
 class LocalGenerator:
     """Raises ModelError, with what to do, when the model is missing, incomplete or damaged.
 
-    `loop` makes what turns a prompt into tokens, None the simple loop; sampling, and a model that is spread over
-    several devices, always take the simple one. `tell` hears of a download, and of the precision and why.
+    `loop` makes what turns a prompt into tokens: None is the fast decoder on a GPU, the simple loop elsewhere. `tell`
+    hears of a download, and of the precision and why.
     """
 
     def __init__(
@@ -57,11 +82,15 @@ class LocalGenerator:
         self._controls = sorted((t for t in added if len(t) > 1 and not t.isspace() and not t.isalnum()), key=len)
         ends = self._model.generation_config.eos_token_id
         self._ends = {self._tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])} - {None}
-        spread = len(getattr(self._model, "hf_device_map", None) or {}) > 1
-        if loop is None or options.sampling is not None or spread:
-            self._loop: Loop = SimpleLoop(self._model, options.sampling)
-        else:
-            self._loop = loop(self._model)
+        self._loop = (loop or self._usual_loop())(self._model, frozenset(self._ends))
+        self._sampling = options.sampling
+
+    def _usual_loop(self) -> MakeLoop:
+        if not self._device.startswith("cuda"):
+            return SimpleLoop
+        from rag.generation.decode.decoder import Decoder
+
+        return Decoder
 
     @property
     def name(self) -> str:
@@ -105,13 +134,10 @@ class LocalGenerator:
                     start, shown = shown, len(tokens)
 
     def _tokens(self, prompt: list[int], max_new_tokens: int) -> Generator[int, None, None]:
-        """The loop's tokens up to the first end token."""
+        draw = Draw(self._sampling) if self._sampling else None
         try:
-            with closing(self._loop.tokens(prompt, max_new_tokens)) as tokens:
-                for token in tokens:
-                    if token in self._ends:
-                        return
-                    yield token
+            with closing(self._loop.tokens(prompt, max_new_tokens, draw)) as tokens:
+                yield from tokens
             return
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
@@ -127,6 +153,8 @@ class LocalGenerator:
         """Gives what the failed attempt held back to the device."""
         import torch
 
+        if hasattr(self._loop, "release"):
+            self._loop.release()
         gc.collect()
         if self._device.startswith("cuda"):
             torch.cuda.empty_cache()

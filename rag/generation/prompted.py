@@ -7,20 +7,19 @@ whose cache is smaller. What was left out is said.
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from rag.errors import OutOfMemoryError
 from rag.generation.prompt import REFUSAL, fit, messages
 from rag.generation.sentences import MARKER
-from rag.types import Generator as ChatModel
-from rag.types import Hit, Written
+from rag.types import Generator, Hit, Writing, Written
 
 RESERVE = 512  # tokens of the window that are kept for the answer
 SHORT = 128  # tokens of an answer that is better than none
 
 
 class PromptedWriter:
-    def __init__(self, generator: ChatModel, reserve: int = RESERVE) -> None:
+    def __init__(self, generator: Generator, reserve: int = RESERVE) -> None:
         self._generator = generator
         self._reserve = reserve
 
@@ -32,7 +31,7 @@ class PromptedWriter:
         """Raises UsageError when the question alone does not fit the model's window."""
         return fit(question, hits, self._generator, self._reserve)
 
-    def write(self, question: str, hits: Sequence[Hit]) -> Generator[str, None, Written]:
+    def write(self, question: str, hits: Sequence[Hit]) -> Writing:
         """Raises OutOfMemoryError when not even one passage and a short answer have room, or when room ran out in the
         middle of an answer."""
         used, reserve = len(hits), self._reserve
@@ -43,7 +42,7 @@ class PromptedWriter:
                 for piece in without_refusal(self._generator.stream(turns, reserve)):
                     shown = True
                     yield piece
-                return Written(used, tuple(self._left_out(used, len(hits), reserve)))
+                return Written(used=used, notes=tuple(self._left_out(used, len(hits), reserve)))
             except OutOfMemoryError:
                 if shown or (used <= 1 and reserve <= SHORT):
                     raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from copy import copy as copying
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,13 @@ from tiny import CHATML, SAID, TURNS, random_llama, tiny_llama
 from transformers import DynamicCache
 
 from rag.errors import ModelError, OutOfMemoryError, UsageError
+from rag.generation.decode.decoder import Decoder
 from rag.generation.formats import Format, stable_beluga
 from rag.generation.local import LocalGenerator
-from rag.generation.loop import _Picker
 from rag.generation.models import Model, find
 from rag.generation.options import Options, Sampling
 from rag.generation.prompt import fit, messages
+from rag.generation.sampling import Draw
 from rag.types import Hit, Message, Passage
 
 
@@ -304,7 +305,7 @@ def test_sampling_is_drawn_by_its_seed_alone(random: Path) -> None:
 
 
 def test_only_likely_words_are_drawn() -> None:
-    pick = _Picker(Sampling(0, temperature=1.0, top_p=0.6))
+    pick = Draw(Sampling(0, temperature=1.0, top_p=0.6))
     logits = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
     assert {pick(logits) for _ in range(200)} == {0, 1}  # the second is reached below 0.6, the third is not
 
@@ -312,11 +313,12 @@ def test_only_likely_words_are_drawn() -> None:
 class Counting:
     """A loop that counts from 10, without end, and knows when it was closed."""
 
-    def __init__(self, network: Any) -> None:
-        self.network = network
+    def __init__(self, network: Any, ends: Collection[int]) -> None:
+        self.network, self.ends = network, ends
         self.closed = 0
 
-    def tokens(self, prompt_ids: list[int], max_new_tokens: int) -> Generator[int, None, None]:
+    def tokens(self, prompt_ids: list[int], max_new_tokens: int, choose: Any = None) -> Generator[int, None, None]:
+        self.choose = choose
         try:
             yield from range(10, 10 + max_new_tokens)
         finally:
@@ -326,19 +328,28 @@ class Counting:
 def test_another_loop_can_be_plugged_in(random: Path) -> None:
     made: list[Counting] = []
 
-    def make(network: Any) -> Counting:
-        made.append(Counting(network))
+    def make(network: Any, ends: Collection[int]) -> Counting:
+        made.append(Counting(network, ends))
         return made[-1]
 
     generator = LocalGenerator(find(str(random)), device="cpu", loop=make)
-    assert made[0].network is generator._model
+    assert (made[0].network, made[0].ends) == (generator._model, {2})
     assert list(generator._tokens([5], 4)) == [10, 11, 12, 13]
     stream = generator.stream(TURNS, 50)
     next(stream)
     stream.close()  # type: ignore[attr-defined]
     assert made[0].closed == 2
-    LocalGenerator(find(str(random)), "cpu", Options(sampling=Sampling(1)), loop=make)
-    assert len(made) == 1  # words are drawn by the simple loop
+    assert made[0].choose is None
+    drawing = LocalGenerator(find(str(random)), "cpu", Options(sampling=Sampling(1)), loop=make)
+    next(drawing._tokens([5], 4))
+    assert isinstance(made[1].choose, Draw)
+
+
+def test_the_decoder_for_gpus_says_the_same(random: Path) -> None:
+    simple = LocalGenerator(find(str(random)), device="cpu")
+    fast = LocalGenerator(find(str(random)), device="cpu", loop=Decoder)
+    assert list(fast._tokens([5, 6, 7], 20)) == list(simple._tokens([5, 6, 7], 20))
+    assert said(fast) == said(simple)
 
 
 def caches() -> int:
@@ -441,9 +452,9 @@ class Recording:
     def __init__(self, sent: list[int]) -> None:
         self._sent = sent
 
-    def tokens(self, prompt_ids: list[int], max_new_tokens: int) -> Generator[int, None, None]:
+    def tokens(self, prompt_ids: list[int], max_new_tokens: int, choose: Any = None) -> Generator[int, None, None]:
         self._sent[:] = prompt_ids
-        yield 2
+        yield from ()
 
 
 def hit(text: str) -> Hit:

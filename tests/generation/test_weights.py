@@ -12,8 +12,8 @@ import torch
 from tiny import SAID, TURNS, random_llama, tiny_llama
 
 from rag.errors import ModelError, UsageError
+from rag.generation.decode.simple import simple_tokens
 from rag.generation.local import LocalGenerator
-from rag.generation.loop import SimpleLoop
 from rag.generation.models import Model, find
 from rag.generation.options import Options, Precision
 from rag.generation.precision import Machine
@@ -80,8 +80,8 @@ def test_a_model_larger_than_its_device_is_spread_and_says_the_same(random: Path
         find(str(random)), random, "cuda", Options(), on=card, max_memory={"cpu": size * 2 // 3, "disk": 10**9}
     )
     assert {"cpu", "disk"} <= {str(device) for device in spread.network.hf_device_map.values()}
-    expected = list(SimpleLoop(whole).tokens(ids, 20))
-    assert list(SimpleLoop(spread.network).tokens(ids, 20)) == expected
+    expected = list(simple_tokens(whole, {2}, ids, 20))
+    assert list(simple_tokens(spread.network, {2}, ids, 20)) == expected
     assert "spread over GPU, memory and disk" in spread.why
 
 
