@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rag.errors import UsageError
+from rag.generation.fetch import Tell, ignore
+from rag.generation.formats import Format
+from rag.generation.options import Options, Precision, Sampling
 from rag.index.chunk import VERSION as CHUNKER
 from rag.index.collection import Collection
 from rag.types import Embedder, Generator, Retriever, Writer
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from rag.answer import Asker
     from rag.encoder.checkpoint import Checkpoint
     from rag.encoder.embed import TextEmbedder
+    from rag.generation.queue import Queued
     from rag.reader.read import Reader
     from rag.reader.weights import Weights
     from rag.retrieval.rerank import LateInteraction, Rescored
@@ -48,6 +52,12 @@ class Config:
     passages: int = 8  # given to the writer
     rerank: str = READER  # or "late" (the encoder's token vectors), "none", a cross-encoder's folder or hub id
     reader: str = ""  # the folder of a reader that was trained here; empty: the one that comes along
+    precision: str = "auto"  # of a chat model: "auto" takes the best that free memory has room for
+    adapter: str = ""  # a LoRA for it, by folder or hub id
+    merge: str = "auto"  # the adapter into the weights: "auto" unless these are quantised, "yes", "no"
+    seed: int | None = None  # None: the likeliest word always; a number: words are drawn, the same ones again
+    temperature: float = 0.7  # of the drawing
+    format: str = "auto"  # how a chat model is spoken to; "auto": as the table or its tokenizer says
     ocr: str = "auto"  # "auto": pages without text are read by OCR where there is an engine; "off": never
 
     @classmethod
@@ -72,10 +82,23 @@ _DEFAULTS: dict[str, object] = {
     "passages": 8,
     "rerank": READER,
     "reader": "",
+    "precision": "auto",
+    "adapter": "",
+    "merge": "auto",
+    "seed": "",
+    "temperature": 0.7,
+    "format": "auto",
     "ocr": "auto",
 }
-_CHOICES = {"ocr": ("auto", "off"), "device": ("auto", "cpu", "cuda")}
-_OPTIONS = {"passages": "-k"}  # how people call it who give it, where that is not its own name
+_CHOICES = {
+    "ocr": ("auto", "off"),
+    "device": ("auto", "cpu", "cuda"),
+    "precision": tuple(Precision),
+    "merge": ("auto", "yes", "no"),
+    "format": ("auto", *(form.value for form in Format)),
+}
+# How people call it who give it, where that is not its own name.
+_OPTIONS = {"passages": "-k", "precision": "--precision", "adapter": "--adapter", "seed": "--seed"}
 
 
 def _converted(name: str, value: object, kind: type, called: str) -> object:
@@ -89,6 +112,10 @@ def _converted(name: str, value: object, kind: type, called: str) -> object:
             f"{called} is {value!r}; it takes {READER}, {LATE}, {NONE}, or a cross-encoder's folder or hub id "
             "(owner/name)."
         )
+    if name == "seed":
+        return None if value == "" else _seed(called, value)
+    if kind is float:
+        return _positive(called, value)
     return whole_number(called, value) if kind is int else str(value)
 
 
@@ -103,6 +130,22 @@ def whole_number(called: str, value: object, most: int | None = MOST) -> int:
     if number < 1 or (most and number > most):
         raise UsageError(f"{called} is {number}; {takes}.")
     return number
+
+
+def _seed(called: str, value: object) -> int:
+    if str(value).isdecimal() and int(str(value)) < 2**63:
+        return int(str(value))
+    raise UsageError(f"{called} is {value!r}; it takes a whole number from 0.")
+
+
+def _positive(called: str, value: object) -> float:
+    try:
+        number = float(str(value))
+    except ValueError:
+        number = -1.0
+    if 0 < number <= 5:
+        return number
+    raise UsageError(f"{called} is {value!r}; it takes a number above 0, up to 5.")
 
 
 def collection(config: Config) -> Collection:
@@ -192,7 +235,8 @@ def _readers_weights(config: Config) -> Weights | None:
     return read(Path(config.reader).expanduser() if config.reader else SHIPPED)
 
 
-def writer(config: Config, by: Embedder) -> Writer:
+def writer(config: Config, by: Embedder, tell: Tell = ignore, batch: bool = False) -> Writer:
+    """`tell` hears of a model's download, licence and precision. `batch` work waits while people ask."""
     if config.model == EXTRACTIVE:
         from rag.generation.extractive import ALONE, ExtractiveWriter, Judgement
 
@@ -200,19 +244,43 @@ def writer(config: Config, by: Embedder) -> Writer:
         return ExtractiveWriter(by, Judgement(**trained.fit.judgement) if trained else ALONE)
     from rag.generation.prompted import PromptedWriter
 
-    return PromptedWriter(generator(config.model))
+    model = generator(config, tell=tell)
+    return PromptedWriter(model.batch if batch else model)
 
 
-def generator(name: str) -> Generator:
-    """A chat model by name, folder or hub id."""
-    from rag.generation.local import LocalGenerator
+def generator(config: Config, name: str | None = None, tell: Tell = ignore) -> Queued:
+    """A chat model by name, folder, file or hub id, behind its queue: one instance in this process, whoever asks.
+    `name` other than the configuration's own (a judge, say) takes no adapter."""
     from rag.generation.models import find
+    from rag.generation.queue import shared
 
-    return LocalGenerator(find(name))
+    name = name or config.model
+    model, options = find(name), _options(config if name == config.model else replace(config, adapter=""))
+
+    def load() -> Generator:
+        if model.is_gguf:
+            from rag.generation.gguf import GgufGenerator
+
+            return GgufGenerator(model, options, tell)
+        from rag.generation.local import LocalGenerator
+
+        return LocalGenerator(model, options=options, tell=tell)
+
+    return shared((model, options), load)
 
 
-def asker(config: Config, among: Collection, pattern: str | None = None) -> Asker:
+def _options(config: Config) -> Options:
+    return Options(
+        precision=Precision(config.precision),
+        adapter=config.adapter,
+        merge={"yes": True, "no": False}.get(config.merge),
+        sampling=None if config.seed is None else Sampling(config.seed, config.temperature),
+        format=None if config.format == "auto" else Format(config.format),
+    )
+
+
+def asker(config: Config, among: Collection, pattern: str | None = None, tell: Tell = ignore) -> Asker:
     from rag.answer import Asker
 
     by = embedder(config)
-    return Asker(retriever(config, among, by, pattern), writer(config, by))
+    return Asker(retriever(config, among, by, pattern), writer(config, by, tell))

@@ -238,6 +238,11 @@ def show_answer(pieces: Generator[str, None, Answer], stream: TextIO) -> None:
         print(f"[{citation.number}] {plain(passage.document)}{_place(passage.place)}{doubt}", file=stream)
     for sentence in answer.unsupported:
         print(f"Not borne out by its source: {plain(sentence)}", file=stream)
+    for note in answer.notes:
+        print(plain(note), file=stream)
+    if not answer.abstained and answer.offered < len(answer.hits):
+        left = "; ".join(_named(hit) for hit in answer.hits[answer.offered :])
+        print(f"Not read, for want of room: {left}", file=stream)
     if answer.abstained and answer.hits:
         print("\nNearest passages:", file=stream)
         show_hits(answer.hits[:3], stream)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 
 import pytest
 
 from rag import terminal
-from rag.types import FileReport, Outcome, Status, SyncReport
+from rag.types import Answer, FileReport, Hit, Outcome, Passage, Status, SyncReport
 
 
 class Screen(io.StringIO):
@@ -108,3 +108,19 @@ def test_pairs_show_lists_and_mappings_as_people_write_them() -> None:
     stream = io.StringIO()
     terminal.show_pairs({"statuses": {"indexed": 2, "damaged": 1}, "roots": ["/a", "/b"], "gone": []}, stream)
     assert stream.getvalue().splitlines() == ["statuses:     indexed: 2, damaged: 1", "roots:        /a, /b", "gone:"]
+
+
+def test_what_was_not_read_is_shown() -> None:
+    hits = tuple(Hit(Passage(f"{n}.pdf", "", "", "", f"p. {n}", n, 0, 1, "x"), 1.0) for n in (1, 2, 3))
+
+    def written() -> Generator[str, None, Answer]:
+        yield "Leave is 28 days."
+        return Answer("How long?", "Leave is 28 days.", False, "model", hits=hits, offered=1, notes=("No room.",))
+
+    shown = io.StringIO()
+    terminal.show_answer(written(), shown)
+    assert shown.getvalue().splitlines() == [
+        "Leave is 28 days.",
+        "No room.",
+        "Not read, for want of room: 2.pdf, p. 2; 3.pdf, p. 3",
+    ]
