@@ -32,7 +32,7 @@ FURTHEST = 6.0  # log odds: beyond it the reader is merely sure
 
 
 class ReaderRanking:
-    """A Retriever that reorders the first `depth` hits of another by what a reader makes of them, and says it in them."""
+    """A Retriever that reorders the first `depth` hits of another by what a reader makes of them, and tells it."""
 
     def __init__(self, inner: Retriever, reader: Reader, ranking: Mapping[str, float], depth: int = DEPTH) -> None:
         self._inner = inner
