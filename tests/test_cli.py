@@ -464,7 +464,8 @@ def test_stopped_and_continued(rag: Run, tmp_path: Path, number: signal.Signals,
         assert running.returncode == code
     if (indexes / "default" / "ledger.sqlite").exists():
         assert rag("verify")[0] == 0
-    _, report, _ = rag("index", folder, "--json")
+    done, report, said = rag("index", folder, "--json")
+    assert done == 0, said
     assert report["added"] + report["unchanged"] == 400
     assert {file["status"] for file in report["files"]} == {"indexed"}
     assert rag("verify")[0] == 0
