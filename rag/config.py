@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 EXTRACTIVE = "extractive"
 LATE = "late"
+REMOTE = "openai:"
 MOST = 1000  # passages that can be asked for
+LONGEST_WINDOW = 10_000_000  # tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class Config:
     passages: int = 8  # given to the writer
     rerank: str = "late"  # "late": the best hits are read once more by the encoder; "none": they are not
     ocr: str = "auto"  # "auto": pages without text are read by OCR where there is an engine; "off": never
+    api_base: str = ""  # of the OpenAI-compatible server that models named "openai:NAME" are at
+    api_window: int = 0  # tokens that prompt and answer share there; 0: as the server says
 
     @classmethod
     def from_environment(cls, **given: object) -> Config:
@@ -63,9 +67,14 @@ _DEFAULTS: dict[str, object] = {
     "passages": 8,
     "rerank": LATE,
     "ocr": "auto",
+    "api_base": "",
+    "api_window": 0,
 }
 _CHOICES = {"rerank": (LATE, "none"), "ocr": ("auto", "off"), "device": ("auto", "cpu", "cuda")}
-_OPTIONS = {"passages": "-k"}  # how people call it who give it, where that is not its own name
+_OPTIONS = {
+    "passages": "-k",
+    "api_base": "--api-base",
+}  # how people call it who give it, where that is not its own name
 
 
 def _converted(name: str, value: object, kind: type, called: str) -> object:
@@ -74,17 +83,19 @@ def _converted(name: str, value: object, kind: type, called: str) -> object:
     if name in _CHOICES and value not in _CHOICES[name]:
         *others, last = _CHOICES[name]
         raise UsageError(f"{called} is {value!r}; it takes {', '.join(others)} or {last}.")
+    if name == "api_window":
+        return whole_number(called, value, 0, LONGEST_WINDOW)
     return whole_number(called, value) if kind is int else str(value)
 
 
-def whole_number(called: str, value: object) -> int:
-    """A number of passages. Raises UsageError, which calls the setting as the user did."""
-    takes = f"it takes a whole number from 1 to {MOST}"
+def whole_number(called: str, value: object, least: int = 1, most: int = MOST) -> int:
+    """A number, of passages where nothing else is said. Raises UsageError, which calls the setting as the user did."""
+    takes = f"it takes a whole number from {least} to {most}"
     try:
         number = int(str(value))
     except ValueError:
         raise UsageError(f"{called} is {value!r}; {takes}.") from None
-    if not 1 <= number <= MOST:
+    if not least <= number <= most:
         raise UsageError(f"{called} is {number}; {takes}.")
     return number
 
@@ -141,15 +152,32 @@ def writer(config: Config, by: Embedder) -> Writer:
         return ExtractiveWriter(by)
     from rag.generation.prompted import PromptedWriter
 
-    return PromptedWriter(generator(config.model))
+    return PromptedWriter(generator(config, config.model))
 
 
-def generator(name: str) -> Generator:
-    """A chat model by name, folder or hub id."""
+def generator(config: Config, name: str) -> Generator:
+    """A chat model by name, folder or hub id, or "openai:NAME" for one on a server."""
+    if name.startswith(REMOTE):
+        return _remote(config, name.removeprefix(REMOTE))
     from rag.generation.local import LocalGenerator
     from rag.generation.models import find
 
     return LocalGenerator(find(name))
+
+
+def _remote(config: Config, model: str) -> Generator:
+    """The key comes from the environment alone, and is in no configuration: those are written down by evaluations."""
+    from rag.generation.remote import RemoteGenerator
+    from rag.generation.transport import Server, base_url
+
+    if not config.api_base or not model:
+        raise UsageError(
+            f"A model on a server is named as {REMOTE}NAME, and --api-base (or RAG_API_BASE) says where that is: "
+            "http://127.0.0.1:8000/v1 for vLLM, http://127.0.0.1:8080/v1 for llama.cpp, http://127.0.0.1:11434/v1 for "
+            "Ollama, https://api.openai.com/v1 for OpenAI. Passages and questions are sent there."
+        )
+    server = Server(base_url(config.api_base), os.environ.get("RAG_API_KEY", "").strip())
+    return RemoteGenerator(server, model, config.api_window)
 
 
 def asker(config: Config, among: Collection, pattern: str | None = None) -> Asker:

@@ -115,7 +115,7 @@ def _measured(options: argparse.Namespace, examples: Sequence[Example], skipped:
             examples,
             lambda question: asker.ask(question, max(options.k, config.passages)),
             options.out,
-            judge=compose.generator(options.judge) if options.judge else None,
+            judge=compose.generator(config, options.judge) if options.judge else None,
             confidence=_confidence(writer) or best_score,
             tokens=by,
             **how,
