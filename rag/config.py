@@ -84,18 +84,19 @@ def _converted(name: str, value: object, kind: type, called: str) -> object:
         *others, last = _CHOICES[name]
         raise UsageError(f"{called} is {value!r}; it takes {', '.join(others)} or {last}.")
     if name == "api_window":
-        return whole_number(called, value, 0, LONGEST_WINDOW)
+        return whole_number(called, value, LONGEST_WINDOW, least=0)
     return whole_number(called, value) if kind is int else str(value)
 
 
-def whole_number(called: str, value: object, least: int = 1, most: int = MOST) -> int:
-    """A number, of passages where nothing else is said. Raises UsageError, which calls the setting as the user did."""
-    takes = f"it takes a whole number from {least} to {most}"
+def whole_number(called: str, value: object, most: int | None = MOST, least: int = 1) -> int:
+    """A number of passages, or of anything else of which there is no `most`. Raises UsageError, which calls the setting
+    as the user did."""
+    takes = f"it takes a whole number from {least}" + (f" to {most}" if most else "")
     try:
         number = int(str(value))
     except ValueError:
         raise UsageError(f"{called} is {value!r}; {takes}.") from None
-    if not least <= number <= most:
+    if number < least or (most and number > most):
         raise UsageError(f"{called} is {number}; {takes}.")
     return number
 

@@ -6,10 +6,11 @@ file that satisfies it plus one line in `config.py`.
 
 from __future__ import annotations
 
+from collections import abc
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
@@ -171,10 +172,35 @@ class Citation:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of the passage that marker [number] names, by offsets into its text: `passage.text[start:end]`."""
+
+    number: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a writer knows of the text it wrote, or of why it wrote none.
+
+    `confidence` is how probable it holds that the hits answer the question, from 0 to 1: what it refuses by; None for
+    a writer that does not know. `spans` are the shortest stretches that answer, surest first.
+    """
+
+    confidence: float | None = None
+    spans: tuple[Span, ...] = ()
+
+
+Writing: TypeAlias = "abc.Generator[str, None, Written]"  # a text, piece by piece; `Generator` is a chat model below
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """An answer, what it rests on, and what it cost.
 
-    `hits` are all passages retrieved, best first, of which the first ones were `offered` to the writer.
+    `hits` are all passages retrieved, best first, of which the first ones were `offered` to the writer: `spans` name
+    them by their rank, as markers do, and `confidence` and `spans` are as the writer gave them (`Written`).
     `unsupported` are sentences of `text` that no cited passage bears out; `dropped_markers` are markers the model
     made up, which were taken out. `timings` are seconds by stage.
     """
@@ -188,6 +214,8 @@ class Answer:
     offered: int = 0
     unsupported: tuple[str, ...] = ()
     dropped_markers: tuple[int, ...] = ()
+    confidence: float | None = None
+    spans: tuple[Span, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -368,7 +396,8 @@ class Writer(Protocol):
     """Hits to text with [n] markers, n being the 1-based rank of the hit cited.
 
     `fit` returns the leading hits that the writer can use at once (a model's window is finite); `write` streams
-    an answer over exactly those. An empty text means that nothing in them answers the question.
+    an answer over exactly those, and returns what else it knows of it (`written = yield from writer.write(...)`).
+    An empty text means that nothing in them answers the question. Closing the generator stops the writer.
     """
 
     @property
@@ -376,4 +405,4 @@ class Writer(Protocol):
 
     def fit(self, question: str, hits: Sequence[Hit]) -> list[Hit]: ...
 
-    def write(self, question: str, hits: Sequence[Hit]) -> Iterator[str]: ...
+    def write(self, question: str, hits: Sequence[Hit]) -> Writing: ...

@@ -19,6 +19,13 @@ def goodness(prediction: Prediction) -> tuple[float, float]:
     return right, reciprocal_rank(ranks) if ranks else 1.0
 
 
+def sureness(prediction: Prediction) -> float:
+    """How sure the system was: the writer's confidence, or the best passage's score where there is none."""
+    if prediction.confidence is not None:
+        return prediction.confidence
+    return prediction.hits[0].score if prediction.hits else 0.0
+
+
 def question_card(prediction: Prediction) -> Html:
     """A question that unfolds to what was expected, beside what was answered and retrieved."""
     example = prediction.example

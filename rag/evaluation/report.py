@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from rag.evaluation.cards import goodness, question_card
+from rag.evaluation.cards import goodness, question_card, sureness
 from rag.evaluation.catalogue import NDCG_K, PREFIX, Metric, metric
 from rag.evaluation.matching import Level
 from rag.evaluation.metrics import recall_at
@@ -185,14 +185,14 @@ def _score_series(predictions: Sequence[Prediction]) -> Iterator[Series]:
 
 def _worst_sections(predictions: Sequence[Prediction]) -> Iterator[Html]:
     wanting = [p for p in predictions if p.example.answerable and goodness(p) < (1.0, 1.0)]
-    if worst := sorted(wanting, key=lambda p: (goodness(p), -(p.confidence or 0.0)))[:WORST]:
+    if worst := sorted(wanting, key=lambda p: (goodness(p), -sureness(p)))[:WORST]:
         yield tag("h2", f"The worst questions ({len(worst)})")
         yield tag(
             "p", "Wrong answers before right ones, lost evidence before found, sure before unsure.", class_="soft"
         )
         yield from (question_card(p) for p in worst)
     wrongly = [p for p in predictions if not p.example.answerable and p.answered]
-    if worst := sorted(wrongly, key=lambda p: -(p.confidence or 0.0))[:WORST]:
+    if worst := sorted(wrongly, key=lambda p: -sureness(p))[:WORST]:
         yield tag("h2", f"The surest answers to what has no answer ({len(worst)})")
         yield from (question_card(p) for p in worst)
 

@@ -83,11 +83,18 @@ def plain_answer(prediction: Prediction) -> str:
 
 def wrong_and_confidence(predictions: Sequence[Prediction]) -> tuple[list[float], list[float], list[float]]:
     """For the risk-coverage curve: how wrong each question's answer is, how sure the system was (refusals come last:
-    they would be wrong if they had to be answered), and the score of its best passage."""
+    they would be wrong if they had to be answered), and the score of its best passage. That score is also how sure
+    the system is whose writer never says."""
     wrong = [0.0 if p.answered and correctness(p) else 1.0 for p in predictions]
-    sure = [-float("inf") if not p.answered or p.confidence is None else p.confidence for p in predictions]
-    best = [p.hits[0].score if p.hits else -float("inf") for p in predictions]
-    return wrong, sure, best
+    best = [p.hits[0].score if p.hits else None for p in predictions]
+    says = any(p.confidence is not None for p in predictions)
+    sure = [p.confidence if says else score for p, score in zip(predictions, best, strict=True)]
+    answered = [value if p.answered else None for p, value in zip(predictions, sure, strict=True)]
+    return wrong, _with_last(answered), _with_last(best)
+
+
+def _with_last(values: Sequence[float | None]) -> list[float]:
+    return [-float("inf") if value is None else value for value in values]
 
 
 def _ranked(prediction: Prediction, ks: Sequence[int]) -> Iterator[tuple[str, float]]:

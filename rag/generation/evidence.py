@@ -49,10 +49,13 @@ class Asked(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A sentence or table row that could be quoted. `passage` is its passage's index, `quote` the text as it would
-    be quoted: word for word, white space evened out, a table's head before its row."""
+    """A sentence or table row that could be quoted: `start` and `end` are its offsets in the text of the passage with
+    the index `passage`, `quote` is the text as it would be quoted: word for word, white space evened out, a table's
+    head before its row."""
 
     passage: int
+    start: int
+    end: int
     quote: str
     is_row: bool
 
@@ -98,7 +101,7 @@ def candidates(passages: Sequence[Passage]) -> list[Candidate]:
             quote = _even(passage.text[unit.start : unit.end])
             if unit.kind is Kind.ROW and (head := _head(passage, unit.head)):
                 quote = f"{head}{OMISSION}{quote}"
-            found.append(Candidate(index, quote, unit.kind is Kind.ROW))
+            found.append(Candidate(index, unit.start, unit.end, quote, unit.kind is Kind.ROW))
     return found
 
 

@@ -6,13 +6,13 @@ in bracketed numbers of the document's own, which become (12); a table row stand
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import log
 from typing import TYPE_CHECKING
 
 from rag.generation.evidence import FEATURES, Candidate, candidates, features, shortlist
-from rag.types import Embedder, Hit
+from rag.types import Embedder, Hit, Span, Writing, Written
 
 if TYPE_CHECKING:
     from rag.types import Vectors
@@ -66,9 +66,13 @@ class ExtractiveWriter:
     def fit(self, question: str, hits: Sequence[Hit]) -> list[Hit]:
         return list(hits[:PASSAGES])
 
-    def write(self, question: str, hits: Sequence[Hit]) -> Iterator[str]:
-        for index, candidate in enumerate(self._chosen(question, hits)):
+    def write(self, question: str, hits: Sequence[Hit]) -> Writing:
+        scored = self.score(question, hits)
+        chosen = self._chosen(scored)
+        for index, candidate in enumerate(chosen):
             yield f"{chr(10) if index else ''}{candidate.quote} [{candidate.passage + 1}]"
+        spans = tuple(Span(candidate.passage + 1, candidate.start, candidate.end) for candidate in chosen)
+        return Written(scored[0].probability if scored else 0.0, spans)
 
     def score(self, question: str, hits: Sequence[Hit]) -> list[Scored]:
         """Every sentence that could be quoted, best evidence first."""
@@ -91,8 +95,7 @@ class ExtractiveWriter:
         cosines = dict(zip(chosen, (vectors @ self._embedder.embed_questions([question])[0]).tolist(), strict=True))
         return [cosines.get(i, 0.0) for i in range(len(found))]
 
-    def _chosen(self, question: str, hits: Sequence[Hit]) -> list[Candidate]:
-        scored = self.score(question, hits)
+    def _chosen(self, scored: Sequence[Scored]) -> list[Candidate]:
         if not scored or scored[0].probability < self._threshold:
             return []
         least = scored[0].evidence + log(SECOND)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rag.generation.check import check, normal
-from rag.generation.extractive import PASSAGES, SENTENCES, ExtractiveWriter
+from rag.generation.extractive import PASSAGES, SENTENCES, THRESHOLD, ExtractiveWriter
 from rag.generation.terms import terms
-from rag.types import Fingerprint, Hit, Passage
+from rag.types import Fingerprint, Hit, Passage, Written
 
 
 class WordEmbedder:
@@ -46,7 +46,16 @@ HITS = [
 
 
 def answer(question: str, hits: Sequence[Hit]) -> str:
-    return "".join(ExtractiveWriter(WordEmbedder()).write(question, hits))
+    return written(question, hits)[0]
+
+
+def written(question: str, hits: Sequence[Hit], threshold: float = THRESHOLD) -> tuple[str, Written]:
+    writing, pieces = ExtractiveWriter(WordEmbedder(), threshold).write(question, hits), []
+    while True:
+        try:
+            pieces.append(next(writing))
+        except StopIteration as end:
+            return "".join(pieces), end.value
 
 
 def test_quotes_the_sentence_that_answers() -> None:
@@ -91,6 +100,18 @@ def test_scores_best_evidence_first() -> None:
     assert len(scored) == 6  # two sentences, two sentences, two rows
 
 
+def test_says_how_sure_it_is_and_where_the_answer_stands() -> None:
+    _, knows = written("What is the notice period for managers?", HITS)
+    [span] = knows.spans
+    assert (span.number, HITS[1].passage.text[span.start : span.end]) == (
+        2,
+        "The notice period for managers is three\nmonths.",
+    )
+    _, unsure = written("Who founded Microsoft?", HITS)
+    assert unsure.spans == ()
+    assert 0 <= (unsure.confidence or 0) < THRESHOLD <= (knows.confidence or 0) <= 1
+
+
 def test_another_row_is_not_quoted_beside_the_right_one() -> None:
     assert answer("What is the price of model Alpha?", HITS).count("\n") == 0
 
@@ -98,8 +119,11 @@ def test_another_row_is_not_quoted_beside_the_right_one() -> None:
 @given(st.lists(st.text(alphabet="ab. A1\n|[]", max_size=80), max_size=4), st.text(alphabet="abA1 ?", max_size=30))
 def test_every_quotation_stands_in_the_passage_that_it_cites(texts: list[str], question: str) -> None:
     hits = [hit(text) for text in texts]
-    text = "".join(ExtractiveWriter(WordEmbedder(), threshold=0).write(question, hits))
+    text, knows = written(question, hits, threshold=0)
     lines = text.splitlines()
+    assert len(knows.spans) == len(lines)
+    for span in knows.spans:
+        assert hits[span.number - 1].passage.text[span.start : span.end].strip()
     assert len(lines) <= SENTENCES
     for line in lines:
         quote, _, number = line.removesuffix("]").rpartition(" [")
