@@ -19,6 +19,8 @@ from rag.types import Embedder, Generator, Retriever, Writer
 
 if TYPE_CHECKING:
     from rag.answer import Asker
+    from rag.generation.prompted import Bearing
+    from rag.generation.similarity import Similarity
     from rag.index.embed import TextEmbedder
     from rag.sources.folder import Folder, OnPage
     from rag.sources.missing import Missing
@@ -146,14 +148,30 @@ def retriever(config: Config, among: Collection, by: TextEmbedder, pattern: str 
     return LateInteraction(found, by) if config.rerank == LATE else found
 
 
-def writer(config: Config, by: Embedder) -> Writer:
+def writer(config: Config, by: Embedder, chat_model: Generator | None = None) -> Writer:
+    """What writes the answers; `chat_model` where it is loaded already."""
     if config.model == EXTRACTIVE:
         from rag.generation.extractive import ExtractiveWriter
 
         return ExtractiveWriter(by)
     from rag.generation.prompted import PromptedWriter
 
-    return PromptedWriter(generator(config, config.model))
+    return PromptedWriter(chat_model or generator(config, config.model), bearing=_bearing(by))
+
+
+def _bearing(by: Embedder) -> Bearing | None:
+    """How probable it is that hits answer a question; None for an embedder whose cosines it was not fitted for."""
+    from rag.generation.extractive import FITTED_FOR, ExtractiveWriter
+
+    return ExtractiveWriter(by).confidence if by.fingerprint.model == FITTED_FOR else None
+
+
+def similarity(by: Embedder) -> Similarity | None:
+    """What tells a paraphrase from an invention; None for an embedder whose cosines it was not fitted for."""
+    from rag.generation.extractive import FITTED_FOR
+    from rag.generation.similarity import Similarity
+
+    return Similarity(by) if by.fingerprint.model == FITTED_FOR else None
 
 
 def generator(config: Config, name: str) -> Generator:
@@ -183,6 +201,11 @@ def _remote(config: Config, model: str) -> Generator:
 
 def asker(config: Config, among: Collection, pattern: str | None = None) -> Asker:
     from rag.answer import Asker
+    from rag.generation.followup import RuleRewriter
+    from rag.generation.standalone import ModelRewriter
 
     by = embedder(config)
-    return Asker(retriever(config, among, by, pattern), writer(config, by))
+    found = retriever(config, among, by, pattern)
+    chat_model = None if config.model == EXTRACTIVE else generator(config, config.model)
+    rewriter = ModelRewriter(chat_model) if chat_model else RuleRewriter()
+    return Asker(found, writer(config, by, chat_model), rewriter, similarity(by))

@@ -21,6 +21,7 @@ def hits_shape(hits: Sequence[Hit]) -> list[dict[str, Any]]:
 def answer_shape(answer: Answer) -> dict[str, Any]:
     return {
         "question": answer.question,
+        "understood": answer.understood,
         "answer": answer.text,
         "abstained": answer.abstained,
         "confidence": answer.confidence,
@@ -29,7 +30,10 @@ def answer_shape(answer: Answer) -> dict[str, Any]:
         "spans": [_span(span, answer.hits[span.number - 1].passage) for span in answer.spans],
         "hits": hits_shape(answer.hits),
         "unsupported": list(answer.unsupported),
+        "repaired": list(answer.repaired),
         "dropped_markers": list(answer.dropped_markers),
+        "offered": answer.offered,
+        "forgotten": answer.forgotten,
         "timings": {stage: round(seconds, 4) for stage, seconds in answer.timings.items()},
     }
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rag.evaluation.run import Progress, Report
     from rag.index.collection import Collection
     from rag.index.embed import TextEmbedder
-    from rag.types import Example, Hit, Writer, Writing
+    from rag.types import Example, Exchange, Hit, Writer, Writing
 
 BELOW, INCOMPLETE = 1, 3  # exit codes: a figure is worse than asked for; rows or questions to look at
 
@@ -111,7 +111,7 @@ def _measured(options: argparse.Namespace, examples: Sequence[Example], skipped:
         if options.retrieval_only:
             return evaluate_retrieval(examples, retriever, options.out, k=options.k, **how)
         writer = compose.writer(config, by)
-        asker = Asker(retriever, _Leading(writer, config.passages))
+        asker = Asker(retriever, _Leading(writer, config.passages), alike=compose.similarity(by))
         return evaluate(
             examples,
             lambda question: asker.ask(question, max(options.k, config.passages)),
@@ -170,11 +170,14 @@ class _Leading:
     def name(self) -> str:
         return self.inner.name
 
-    def fit(self, question: str, hits: Sequence[Hit]) -> list[Hit]:
-        return self.inner.fit(question, hits[: self.passages])
+    def recall(self, question: str, history: Sequence[Exchange]) -> list[Exchange]:
+        return self.inner.recall(question, history)
 
-    def write(self, question: str, hits: Sequence[Hit]) -> Writing:
-        return self.inner.write(question, hits)
+    def fit(self, question: str, hits: Sequence[Hit], history: Sequence[Exchange] = ()) -> list[Hit]:
+        return self.inner.fit(question, hits[: self.passages], history)
+
+    def write(self, question: str, hits: Sequence[Hit], history: Sequence[Exchange] = ()) -> Writing:
+        return self.inner.write(question, hits, history)
 
 
 def _settings(config: Config, collection: Collection, by: TextEmbedder, options: argparse.Namespace) -> dict[str, Any]:

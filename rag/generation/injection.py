@@ -1,7 +1,7 @@
-"""Sentences of documents that give orders to whoever reads them with a machine. Pure.
+"""What in a document gives orders to whoever reads it with a machine. Pure.
 
-They stay in the documents and in the prompt, as quotations; but they are shown as what they are, and nothing that an
-answer says is borne out by them. Only telling phrases are known here: what code enforces elsewhere (no turn can be
+It stays in the document and in the prompt, as a quotation; but nothing that an answer says is borne out by it, and
+people are told. Only telling phrases are known here: what code enforces elsewhere (no turn can be
 opened, no passage closed, no source cited that was not offered) holds for every text, recognised or not.
 """
 
@@ -13,7 +13,7 @@ import unicodedata
 from rag.generation.sentences import units
 
 _WORDS = {
-    "READER": r"(?:an?|the|any|all|every)?\ ?(?:ai|assistants?|(?:large\ )?language\ models?|llms?|chat\ ?bots?|gpt)",
+    "READER": r"(?:(?:an?|the|any|all)\ )?(?:(?:ai\ )?(?:assistants?|language\ models?|chat\ ?bots?)|ai|llms?|gpt)",
     "RULES": r"(?:instructions?|rules?|prompts?|directions?|guidelines?|directives?|commands?|constraints?|training)",
     "EARLIER": r"(?:above|previous|prior|earlier|preceding|before\ this|told|said)",
     "OVER": r"(?:ignore|disregard|forget|override|bypass|discard|overrule|(?:stop|do\ not|don't)\ follow(?:ing)?)",
@@ -50,30 +50,43 @@ _PHRASES = r"""
     | \b(?:ignor|oubli|olvid|dimentic)\w*\b.{{0,50}}\b(?:instruction|consigne|r[èe]gle|instruccion|istruzion|regol)\w*
 """.format(**_WORDS)
 _ORDER = re.compile(_PHRASES, re.IGNORECASE | re.VERBOSE)
-_TURN = re.compile(
-    r"^\W*#*\W*(?:system|user|assistant|human|instruction|response)\W*[:：]|\[/?inst\]|<</?sys>>|<(?:start|end).of.turn>"
-    r"|<\|?\W*(?:im.start|im.end|system|user|assistant|eot.id|start.header.id|endoftext|begin.of.text)\W*\|?>",
+_TURN = re.compile(  # "System:" alone is a label in many documents
+    r"#\W*(?:system|user|assistant|human|instruction|response)\W*[:：]|^\W*assistant\W*[:：]|\[/?inst\]|<</?sys>>"
+    r"|<(?:start|end).of.turn>|<\|?\W*(?:im.start|im.end|system|user|assistant|eot.id|start.header.id|endoftext"
+    r"|begin.of.text)\W*\|?>",
     re.IGNORECASE,
 )
+_PARAGRAPH_GAP = re.compile(r"\n[ \t]*\n|$")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\U000e0000-\U000e007f]")
 _SPACED = re.compile(r"(?<!\w)\w(?:[ ._*-]\w){3,}(?!\w)")
 _LOOKALIKES = str.maketrans("аеорсухіѕԁ", "aeopcyxisd")
 
 
 def orders(text: str) -> list[tuple[int, int]]:
-    """Spans of the sentences, list items and table rows that give orders to an assistant."""
-    return [(unit.start, unit.end) for unit in units(text) if _is_order(text[unit.start : unit.end])]
+    """Spans of what gives orders to an assistant: from the sentence that does to the end of its paragraph; to the end
+    of the text where it opens a turn of its own."""
+    spans: list[tuple[int, int]] = []
+    for unit in units(text):
+        if spans and unit.start < spans[-1][1]:
+            continue
+        plain = _plain(text[unit.start : unit.end])
+        if _TURN.search(plain):
+            return [*spans, (unit.start, len(text))]
+        if _ORDER.search(plain):
+            gap = _PARAGRAPH_GAP.search(text, unit.end)
+            spans.append((unit.start, gap.start() if gap else len(text)))
+    return spans
 
 
 def without_orders(text: str) -> str:
-    """The text with every such sentence replaced by a space."""
+    """The text with a space in the place of each of them."""
     for start, end in reversed(orders(text)):
         text = f"{text[:start]} {text[end:]}"
     return text
 
 
-def _is_order(sentence: str) -> bool:
+def _plain(sentence: str) -> str:
+    """What a model reads in spite of look-alike letters, invisible characters, spaced letters and markup."""
     plain = _INVISIBLE.sub("", unicodedata.normalize("NFKC", sentence)).translate(_LOOKALIKES)
     plain = _SPACED.sub(lambda letters: re.sub(r"[ ._*-]", "", letters.group()), plain)
-    plain = re.sub(r"[\s*_`\"'“”]+", " ", plain).strip()
-    return bool(_ORDER.search(plain) or _TURN.search(plain))
+    return re.sub(r"[\s*_`\"'“”]+", " ", plain).strip()

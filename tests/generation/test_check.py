@@ -100,7 +100,7 @@ def test_no_citation_is_guessed(text: str, passages: list[Passage]) -> None:
 
 
 def test_a_paraphrase_is_supported_where_an_embedder_finds_it_close() -> None:
-    text = "Leadership at Acme rests with Ada Byron [1]."  # two words of four
+    text = "Ada Byron leads Acme well [1]."
     claim, asked = "Chiefs resigning owe managers an early warning, notice of months [1].", []
 
     def alike(sentence: str, sentences: Sequence[str]) -> float:
