@@ -19,9 +19,9 @@ from rag.types import Embedder, Generator, Retriever, Writer
 
 if TYPE_CHECKING:
     from rag.answer import Asker
+    from rag.encoder.embed import TextEmbedder
     from rag.generation.prompted import Bearing
     from rag.generation.similarity import Similarity
-    from rag.index.embed import TextEmbedder
     from rag.sources.folder import Folder, OnPage
     from rag.sources.missing import Missing
 
@@ -108,7 +108,7 @@ def collection(config: Config) -> Collection:
 
 
 def embedder(config: Config) -> TextEmbedder:
-    from rag.index.embed import load_embedder
+    from rag.encoder.embed import load_embedder
 
     return load_embedder(config.embedder, device=config.device, chunker=CHUNKER)
 

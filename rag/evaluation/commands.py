@@ -13,12 +13,12 @@ from rag import terminal
 
 if TYPE_CHECKING:
     from rag.config import Config
+    from rag.encoder.embed import TextEmbedder
     from rag.evaluation.explain import Stage
     from rag.evaluation.questions import BadRow
     from rag.evaluation.record import LostBy
     from rag.evaluation.run import Progress, Report
     from rag.index.collection import Collection
-    from rag.index.embed import TextEmbedder
     from rag.types import Example, Exchange, Hit, Writer, Writing
 
 BELOW, INCOMPLETE = 1, 3  # exit codes: a figure is worse than asked for; rows or questions to look at

@@ -14,7 +14,7 @@ from rag.evaluation.page import Html, join, page, table, tag, tile
 from rag.evaluation.plots import Series, curves, densities, histogram, interval_bar
 from rag.evaluation.predictions import Prediction
 from rag.evaluation.questions import BadRow
-from rag.evaluation.scores import Figure, depth_of, wrong_and_confidence
+from rag.evaluation.scores import Figure, depth_of, is_graded, wrong_and_confidence
 from rag.evaluation.selective import risk_coverage
 
 RANKING_NOTE = (
@@ -24,6 +24,8 @@ RANKING_NOTE = (
 )
 WORST = 20
 KEY_FIGURES = ("page_hit@5", "hit@5", "correct", "citation_precision", "answerable_refused", "unanswerable_answered")
+KEY_FIGURES += ("latency_p50", "latency_p95", "mrr", "document_hit@5")
+MOST_TILES = 8  # two rows
 Figures = Mapping[str, Figure]
 
 
@@ -66,7 +68,7 @@ def figure_table(figures: Figures) -> Html:
         if which.group != group:
             group = which.group
             rows.append((group,))
-        share = not which.seconds and figure.high <= 1
+        share = not which.seconds and figure.high <= 1 and figure.count > 1
         rows.append(
             (
                 tag("code", name),
@@ -106,10 +108,16 @@ def _in_passing(figures: Figures, prefix: str) -> Html:
 
 
 def _stacked(figure: Figure) -> Html:
-    return join([f"{figure.value:.3f}", tag("small", f"{figure.low:.2f} – {figure.high:.2f}", class_="soft under")])
+    return join([f"{figure.value:.3f}", tag("small", _ends(figure), class_="soft under")])
+
+
+def _ends(figure: Figure) -> str:
+    return f"{figure.low:.2f} – {figure.high:.2f}" if figure.count > 1 else "–"
 
 
 def _range(which: Metric, figure: Figure) -> str:
+    if figure.count < 2:
+        return "–"  # resampling one question says nothing
     return f"{shown(which, figure.low)} – {shown(which, figure.high)}"
 
 
@@ -131,9 +139,7 @@ def _plural(what: str, count: int) -> str:
 
 
 def _tiles(figures: Figures) -> Iterator[Html]:
-    names = [name for name in KEY_FIGURES if name in figures]
-    names += [name for name in ("mrr", "latency_p50", "latency_p95") if name in figures]
-    for name in names:
+    for name in [name for name in KEY_FIGURES if name in figures][:MOST_TILES]:
         which, figure = metric(name), figures[name]
         yield tile(shown(which, figure.value), name.replace("_", " "), _range(which, figure))
 
@@ -144,9 +150,8 @@ def _tiles(figures: Figures) -> Iterator[Html]:
 def _plots(predictions: Sequence[Prediction]) -> Iterator[Html]:
     if recall := list(_recall_curves(predictions)):
         yield curves("Recall over the number retrieved", recall, "first k", "recall", steps=True)
-    answered = [p for p in predictions if p.answer is not None and (p.example.answers or not p.example.answerable)]
-    if answered:
-        yield curves("Risk over coverage", list(_risk_curves(answered)), "share answered, surest first", "share wrong")
+    if graded := list(filter(is_graded, predictions)):
+        yield curves("Risk over coverage", list(_risk_curves(graded)), "share answered, surest first", "share wrong")
     yield histogram("Time a question takes", [p.seconds for p in predictions], "seconds")
     if scores := list(_score_series(predictions)):
         yield densities("Score of the best passage", scores, "score")
@@ -215,4 +220,4 @@ def _settings(config: Mapping[str, Any], prefix: str = "") -> Iterator[Sequence[
         if isinstance(value, Mapping):
             yield from _settings(value, f"{prefix}{name}.")
         else:
-            yield join([tag("code", f"{prefix}{name}")]), str(value)
+            yield join([tag("code", f"{prefix}{name}")]), "–" if value in (None, "") else str(value)

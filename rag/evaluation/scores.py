@@ -61,6 +61,11 @@ def figures(predictions: Sequence[Prediction]) -> dict[str, Figure]:
     return dict(sorted(found.items(), key=lambda item: position(item[0])))
 
 
+def is_graded(prediction: Prediction) -> bool:
+    """Whether an answer was to be written, and something is known of what would be right."""
+    return prediction.answer is not None and bool(prediction.example.answers or not prediction.example.answerable)
+
+
 def correctness(prediction: Prediction) -> float:
     """1 when the question was put right: refused where it has no answer; else as the judge says, or, without a
     judgement, when a gold answer is contained or its numbers are given."""
@@ -146,7 +151,7 @@ def _cited(prediction: Prediction) -> dict[str, float]:
 
 
 def _areas(predictions: Sequence[Prediction]) -> Iterator[tuple[str, Figure]]:
-    judged = [p for p in predictions if p.answer is not None and (p.example.answers or not p.example.answerable)]
+    judged = list(filter(is_graded, predictions))
     if not judged:
         return
     wrong, sure, best = wrong_and_confidence(judged)

@@ -12,7 +12,7 @@ from rag.evaluation.compare_page import verdict
 from rag.evaluation.explain import Explanation
 from rag.evaluation.report import shown
 from rag.evaluation.run import Progress, Report
-from rag.terminal import plain
+from rag.terminal import counted, plain
 
 WIDTH = 160  # of a table that is not for a terminal
 
@@ -22,14 +22,14 @@ def report(report: Report) -> None:
     for name, figure in report.figures.items():
         if "recall@" not in name:  # in the report; most question sets have one evidence a question, and hit says it
             which = metric(name)
-            ends = f"{shown(which, figure.low)} – {shown(which, figure.high)}"
+            ends = f"{shown(which, figure.low)} – {shown(which, figure.high)}" if figure.count > 1 else "–"
             rows.append((name, shown(which, figure.value), ends, f"{figure.count:,}"))
     _table(("figure", "value", "95 % interval", "n"), rows, right=(1, 2, 3))
     if report.lost_by:
         _line(f"Evidence lost by {', '.join(f'{stage}: {count}' for stage, count in report.lost_by.items())}")
     failed = f", {report.failed} failed" if report.failed else ""
-    unjudged = f", {report.judge_failures} judgements failed" if report.judge_failures else ""
-    _line(f"{report.questions} questions{failed}{unjudged}. See {report.folder / 'report.html'}")
+    unjudged = f", {counted(report.judge_failures, 'judgement')} failed" if report.judge_failures else ""
+    _line(f"{counted(report.questions, 'question')}{failed}{unjudged}. See {report.folder / 'report.html'}")
 
 
 def comparison(found: Comparison) -> None:
@@ -42,7 +42,7 @@ def comparison(found: Comparison) -> None:
         rows.append((d.name, shown(which, d.before), shown(which, d.after), change, ends, p, verdict(d)))
     head = ("figure", found.before.name, found.after.name, "change", "95 % interval", "p", "")
     _table(head, rows, right=range(1, 6))
-    _line(f"{len(found.common)} questions in common, {found.left_out} left out.")
+    _line(f"{counted(len(found.common), 'question')} in common, {found.left_out} left out.")
     for name, flips in found.flips.items():
         _line(f"{name}: {len(flips.gained)} questions gained, {len(flips.lost)} lost")
         for word, ids in (("gained", flips.gained), ("lost", flips.lost)):

@@ -27,7 +27,7 @@ from rag.generation import check as checking
 from rag.generation.check import check
 from rag.generation.similarity import Similarity
 from rag.generation.terms import terms
-from rag.index.embed import load_embedder
+from rag.encoder.embed import load_embedder
 from rag.types import Passage
 
 OFFERED = 8

@@ -25,9 +25,9 @@ from typing import Any
 
 import numpy as np
 
+from rag.encoder.embed import load_embedder
 from rag.generation import extractive
 from rag.generation.evidence import FEATURES, candidates, features
-from rag.index.embed import load_embedder
 from rag.types import Embedder, Passage
 
 HITS = 8

@@ -18,7 +18,7 @@ from rag.generation.injection import orders, without_orders
 from rag.generation.prompt import QUOTE, messages, stable_beluga
 from rag.generation.prompted import PromptedWriter
 from rag.generation.standalone import ModelRewriter
-from rag.index.embed import load_embedder
+from rag.encoder.embed import load_embedder
 from rag.shapes import answer_shape
 from rag.types import Answer, Embedder, Exchange, Hit, Message, Passage
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rag.encoder.checkpoint import Checkpoint
 from rag.errors import ModelError
-from rag.index.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer

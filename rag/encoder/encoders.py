@@ -8,10 +8,10 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from rag.encoder.bert import graph
+from rag.encoder.checkpoint import Checkpoint
+from rag.encoder.tokens import TextTokenizer, valid
 from rag.errors import ModelError
-from rag.index.bert import graph
-from rag.index.checkpoint import Checkpoint
-from rag.index.tokens import TextTokenizer, valid
 
 if TYPE_CHECKING:
     from rag.types import Vectors

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from rag.index.checkpoint import Checkpoint
+from rag.encoder.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     import numpy as np
