@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rag import __version__, terminal
+from rag.commands import add_commands as add_asking
 from rag.errors import RagError, StorageError, UsageError
 from rag.evaluation.commands import add_commands
-from rag.shapes import answer_shape, hits_shape, sync_shape
+from rag.shapes import hits_shape, sync_shape
 
 if TYPE_CHECKING:
     from rag.config import Config
@@ -112,12 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument("-k", default=10, metavar="N", help="how many (default: 10)")
     search.add_argument("--filter", metavar="GLOB", help="only documents or folders that match")
 
-    ask = command("ask", _ask, "answer a question, citing pages")
-    ask.add_argument("question", metavar="QUESTION")
-    ask.add_argument("-k", metavar="N", help="passages to read (default: 8)")
-    ask.add_argument("--filter", metavar="GLOB", help="only documents or folders that match")
-    ask.add_argument("--model", metavar="NAME", help="who writes: extractive (default), or a chat model")
-
+    add_asking(command)
     command("info", _info, "what a collection holds")
     command("verify", _verify, "prove that a collection is whole")
     command("repair", _repair, "rebuild what can be rebuilt, from the ledger")
@@ -195,22 +191,6 @@ def _search(options: argparse.Namespace) -> int:
         terminal.show_json({"question": question, "hits": hits_shape(hits)}, sys.stdout)
     else:
         terminal.show_hits(hits, sys.stdout)
-    return 0
-
-
-def _ask(options: argparse.Namespace) -> int:
-    from rag import config as compose
-    from rag.answer import clean_question
-
-    config = _config(options, model=options.model, passages=options.k)
-    question = clean_question(options.question)
-    collection = compose.collection(config)
-    asker = compose.asker(config, collection, options.filter)
-    _warn(collection.notes)
-    if options.json:
-        terminal.show_json(answer_shape(asker.ask(question, config.passages)), sys.stdout)
-    else:
-        terminal.show_answer(asker.stream(question, config.passages), sys.stdout)
     return 0
 
 

@@ -200,12 +200,14 @@ def _remote(config: Config, model: str) -> Generator:
 
 
 def asker(config: Config, among: Collection, pattern: str | None = None) -> Asker:
+    """What answers questions, one after the other or several at a time, over the collection as it then is."""
     from rag.answer import Asker
     from rag.generation.followup import RuleRewriter
     from rag.generation.standalone import ModelRewriter
+    from rag.retrieval.current import Current
 
     by = embedder(config)
-    found = retriever(config, among, by, pattern)
+    found = Current(lambda: among.state, lambda: retriever(config, among, by, pattern))
     chat_model = None if config.model == EXTRACTIVE else generator(config, config.model)
     rewriter = ModelRewriter(chat_model) if chat_model else RuleRewriter()
     return Asker(found, writer(config, by, chat_model), rewriter, similarity(by))

@@ -39,10 +39,9 @@ _DETERMINES = re.compile(  # "this year": the word belongs to a noun
     r"^\s+(?!(?:still|also|too|always|true|right|correct|so|the|an?|mean|change|apply|happen|work)\b)"
     r"[^\W\d_]"
 )
-_NOT_REFERRING = re.compile(  # "it" of "how long does it take", "that" of "a rule that forbids"
-    r"\b(?:is|was|does|did|will|would|can|could|should|must) it\b(?= (?:\w+ )?(?:take|cost|possible|allowed|true"
-    r"|necessary|legal|ok|okay|important|called|mean|rain|snow|better|safe|normal|to)\b)"
-    r"|\bwhat time is it\b"
+_NOT_REFERRING = re.compile(  # "it" of "how long does it take to", "that" of "a rule that forbids"
+    r"\b(?:is|was|does|did|will|would|can|could|should|must) it\b(?= (?:\w+ )?(?:(?:take|cost) (?:\w+ ){0,2}to|possible"
+    r"|allowed|true|necessary|legal|ok|okay|important|rain|snow|better|safe|normal|to)\b)|\bwhat time is it\b"
     r"|(?<=\w )(?<!\bis )(?<!\bwas )(?<!\bdo )(?<!\bdoes )(?<!\bdid )that(?= \w)",
     re.IGNORECASE,
 )

@@ -23,11 +23,11 @@ from typing import Any
 import numpy as np
 from fit_extractive import paragraphs
 
+from rag.encoder.embed import load_embedder
 from rag.generation import check as checking
 from rag.generation.check import check
 from rag.generation.similarity import Similarity
 from rag.generation.terms import terms
-from rag.encoder.embed import load_embedder
 from rag.types import Passage
 
 OFFERED = 8

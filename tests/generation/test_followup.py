@@ -32,6 +32,7 @@ DAYS = "How many days of leave do I get?"
         "And the former?",
         "Tell me more",
         "What else?",
+        "What does it cost?",
     ],
 )
 def test_needs_what_was_said_before(question: str) -> None:

@@ -11,6 +11,7 @@ from hostile import CANARY, FACT, HOSTILE, RECOGNISABLE, TURNS
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from rag.answer import Asker
+from rag.encoder.embed import load_embedder
 from rag.generation.check import check, numbers_in
 from rag.generation.extractive import ExtractiveWriter
 from rag.generation.followup import RuleRewriter
@@ -18,7 +19,6 @@ from rag.generation.injection import orders, without_orders
 from rag.generation.prompt import QUOTE, messages, stable_beluga
 from rag.generation.prompted import PromptedWriter
 from rag.generation.standalone import ModelRewriter
-from rag.encoder.embed import load_embedder
 from rag.shapes import answer_shape
 from rag.types import Answer, Embedder, Exchange, Hit, Message, Passage
 
