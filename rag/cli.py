@@ -17,6 +17,7 @@ from rag.commands import add_commands as add_asking
 from rag.errors import RagError, StorageError, UsageError
 from rag.evaluation.commands import add_commands
 from rag.shapes import hits_shape, sync_shape
+from rag.train import add_train
 
 if TYPE_CHECKING:
     from rag.config import Config
@@ -120,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     remove = command("remove", _remove, "delete a collection (never your documents)")
     remove.add_argument("--yes", action="store_true", help="do not ask")
     add_commands(command)
+    add_train(command)
     return parser
 
 

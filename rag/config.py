@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,14 +21,18 @@ from rag.types import Embedder, Generator, Retriever, Writer
 if TYPE_CHECKING:
     from rag.answer import Asker
     from rag.encoder.embed import TextEmbedder
+    from rag.generation.extractive import Judgement
     from rag.generation.prompted import Bearing
     from rag.generation.similarity import Similarity
+    from rag.reader.read import Reader
+    from rag.sources.corpus import Corpus
     from rag.sources.folder import Folder, OnPage
     from rag.sources.missing import Missing
 
 EXTRACTIVE = "extractive"
-LATE = "late"
 REMOTE = "openai:"
+READER, LATE = "reader", "late"
+READERS_ENCODER = "all-MiniLM-L6-v2"  # whose layers the reader has, whatever embeds
 MOST = 1000  # passages that can be asked for
 LONGEST_WINDOW = 10_000_000  # tokens
 
@@ -42,7 +47,8 @@ class Config:
     device: str = "auto"  # of the embedder: "auto", "cpu" or "cuda"
     model: str = EXTRACTIVE  # what writes answers: "extractive", or a chat model by name, folder or hub id
     passages: int = 8  # given to the writer
-    rerank: str = "late"  # "late": the best hits are read once more by the encoder; "none": they are not
+    rerank: str = READER  # of the best hits, by the "reader", by the encoder's own token vectors ("late"), or "none"
+    reader: str = ""  # the folder of a reader that was trained here; empty: the one that comes along
     ocr: str = "auto"  # "auto": pages without text are read by OCR where there is an engine; "off": never
     api_base: str = ""  # of the OpenAI-compatible server that models named "openai:NAME" are at
     api_window: int = 0  # tokens that prompt and answer share there; 0: as the server says
@@ -67,12 +73,13 @@ _DEFAULTS: dict[str, object] = {
     "device": "auto",
     "model": EXTRACTIVE,
     "passages": 8,
-    "rerank": LATE,
+    "rerank": READER,
+    "reader": "",
     "ocr": "auto",
     "api_base": "",
     "api_window": 0,
 }
-_CHOICES = {"rerank": (LATE, "none"), "ocr": ("auto", "off"), "device": ("auto", "cpu", "cuda")}
+_CHOICES = {"rerank": (READER, LATE, "none"), "ocr": ("auto", "off"), "device": ("auto", "cpu", "cuda")}
 _OPTIONS = {
     "passages": "-k",
     "api_base": "--api-base",
@@ -115,14 +122,18 @@ def embedder(config: Config) -> TextEmbedder:
 
 def source(
     config: Config, path: Path, include: Sequence[str] = (), exclude: Sequence[str] = (), on_page: OnPage | None = None
-) -> Folder | Missing:
-    """A folder or file to index. Below a folder that the collection holds already, it is a part of that folder, so
-    that one file can be brought in step by itself. Raises UsageError when there is nothing at `path` and never was."""
+) -> Folder | Corpus | Missing:
+    """A folder or file to index; of a published question set's corpus each row is a document. Below a folder that the
+    collection holds already, it is a part of that folder, so that one file can be brought in step by itself. Raises
+    UsageError when there is nothing at `path` and never was."""
+    from rag.sources.corpus import Corpus, is_corpus
     from rag.sources.folder import Folder
     from rag.sources.missing import Missing
     from rag.sources.ocr import find_engine
 
     path = Path(os.path.realpath(path.expanduser()))  # as sources and roots are named
+    if is_corpus(path):
+        return Corpus(path)
     into = collection(config)
     roots = [root for root in into.roots() if path.is_relative_to(root)] if into.exists() else []
     if not path.exists():
@@ -139,13 +150,30 @@ def retriever(config: Config, among: Collection, by: TextEmbedder, pattern: str 
     are none: a filter with a slip in it must not look like a question without an answer."""
     from rag.retrieval.fuse import Hybrid
     from rag.retrieval.rerank import LateInteraction
+    from rag.retrieval.reread import ReaderRanking
 
     view = among.index(pattern)
     if pattern is not None and not view.cards():
         raise UsageError(f"No document matches --filter {pattern!r}.")
     among.check_fingerprint(by.fingerprint)
     found = Hybrid(view, by)
-    return LateInteraction(found, by) if config.rerank == LATE else found
+    if reads := reader(config):
+        return ReaderRanking(found, reads, reads.fit.ranking)
+    return LateInteraction(found, by) if config.rerank != "none" else found
+
+
+@lru_cache(maxsize=1)  # retrieval and writing share one
+def reader(config: Config) -> Reader | None:
+    """What reads the best hits, and finds the words that answer. None where it is not wanted, or where none came along:
+    then late interaction and the extractive writer do without. Raises ModelError when one was asked for by name."""
+    from rag.encoder.hub import find
+    from rag.reader.read import Reader
+    from rag.reader.weights import FILE, SHIPPED, read
+
+    if config.rerank != READER or not (config.reader or (SHIPPED / FILE).is_file()):
+        return None
+    weights = read(Path(config.reader).expanduser() if config.reader else SHIPPED)
+    return Reader(find(READERS_ENCODER), weights, config.device)
 
 
 def writer(config: Config, by: Embedder, chat_model: Generator | None = None) -> Writer:
@@ -153,17 +181,25 @@ def writer(config: Config, by: Embedder, chat_model: Generator | None = None) ->
     if config.model == EXTRACTIVE:
         from rag.generation.extractive import ExtractiveWriter
 
-        return ExtractiveWriter(by)
+        return ExtractiveWriter(by, _judgement(config))
     from rag.generation.prompted import PromptedWriter
 
-    return PromptedWriter(chat_model or generator(config, config.model), bearing=_bearing(by))
+    return PromptedWriter(chat_model or generator(config, config.model), bearing=_bearing(config, by))
 
 
-def _bearing(by: Embedder) -> Bearing | None:
-    """How probable it is that hits answer a question; None for an embedder whose cosines it was not fitted for."""
+def _bearing(config: Config, by: Embedder) -> Bearing | None:
+    """How probable it is that hits answer a question; None where that was not fitted for what found them."""
     from rag.generation.extractive import FITTED_FOR, ExtractiveWriter
 
-    return ExtractiveWriter(by).confidence if by.fingerprint.model == FITTED_FOR else None
+    known = reader(config) is not None or by.fingerprint.model == FITTED_FOR
+    return ExtractiveWriter(by, _judgement(config)).confidence if known else None
+
+
+def _judgement(config: Config) -> Judgement:
+    from rag.generation.extractive import ALONE, Judgement
+
+    reads = reader(config)
+    return Judgement(**reads.fit.judgement) if reads else ALONE
 
 
 def similarity(by: Embedder) -> Similarity | None:

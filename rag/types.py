@@ -144,12 +144,28 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
+class Extract:
+    """What a reader makes of a passage: `text[start:end]` are the words that answer, if any do.
+
+    `likely` is the log probability that they, of all words of the passage, are the answer; `answers` the log odds that
+    the passage answers at all; `relevance` tells which passage bears more on the question, and means nothing by itself.
+    """
+
+    start: int
+    end: int
+    likely: float
+    answers: float
+    relevance: float
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """A passage found for a question. A higher score is better, always; scores of different retrievers are not
-    comparable."""
+    comparable. `extract` is what a reader found in it, where one has read it."""
 
     passage: Passage
     score: float
+    extract: Extract | None = None
 
 
 # ------------------------------------------------------------------------------------------------ answers
@@ -388,6 +404,12 @@ class Scorer(Protocol):
     """How well each text answers the question; higher is better."""
 
     def score(self, question: str, texts: Sequence[str]) -> Sequence[float]: ...
+
+
+class Reader(Protocol):
+    """Reads passages for a question: an Extract for each, in their order."""
+
+    def read(self, question: str, passages: Sequence[Passage]) -> Sequence[Extract]: ...
 
 
 class Generator(Protocol):

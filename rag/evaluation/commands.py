@@ -135,11 +135,11 @@ def _stages(config: Config, collection: Collection, by: TextEmbedder, k: int) ->
     """What the stages of retrieval give for a question of which the first `k` hits are wanted."""
     from rag import config as compose
     from rag.evaluation.explain import stages
+    from rag.retrieval.fuse import Hybrid
 
-    fused = compose.retriever(replace(config, rerank="none"), collection, by)
+    fused = Hybrid(collection.index(), by)
     reranked = compose.retriever(config, collection, by) if config.rerank != "none" else None
-    index = collection.index()
-    return lambda question: stages(question, index, by, fused, reranked, k)
+    return lambda question: stages(question, fused, reranked, k)
 
 
 def _lost_by(through: Callable[[str], list[Stage]]) -> LostBy:

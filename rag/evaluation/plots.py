@@ -23,12 +23,14 @@ class Series:
     y: Sequence[float] = ()
 
 
-def curves(title: str, series: Sequence[Series], x_title: str, y_title: str, steps: bool = False) -> Html:
-    """Curves over a common x; y is a share, and its axis goes from 0 to 1. `steps` marks the single points."""
+def curves(
+    title: str, series: Sequence[Series], x_title: str, y_title: str, steps: bool = False, top: float = 1
+) -> Html:
+    """Curves over a common x; y, a share if nothing is said, goes from 0 to `top`. `steps` marks the single points."""
     high = max(x for one in series for x in one.x)
     low = min(x for one in series for x in one.x) if steps else 0.0
-    across, up = _scale(low, high, LEFT, WIDTH - RIGHT), _scale(0, 1, HEIGHT - BOTTOM, TOP)
-    drawn = [_x_axis(ticks(low, high, whole=steps), across, x_title), _y_axis(ticks(0, 1), up, y_title)]
+    across, up = _scale(low, high, LEFT, WIDTH - RIGHT), _scale(0, top, HEIGHT - BOTTOM, TOP)
+    drawn = [_x_axis(ticks(low, high, whole=steps), across, x_title), _y_axis(ticks(0, top), up, y_title)]
     for one, colour in zip(series, COLOURS, strict=False):
         keep = max(1, len(one.x) // MOST_POINTS)
         points = [(across(x), up(y)) for x, y in list(zip(one.x, one.y, strict=True))[::-keep]]

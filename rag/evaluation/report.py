@@ -8,13 +8,14 @@ from typing import Any
 
 from rag.evaluation.cards import goodness, question_card, sureness
 from rag.evaluation.catalogue import NDCG_K, PREFIX, Metric, metric
+from rag.evaluation.figures import Figure
 from rag.evaluation.matching import Level
 from rag.evaluation.metrics import recall_at
 from rag.evaluation.page import Html, join, page, table, tag, tile
 from rag.evaluation.plots import Series, curves, densities, histogram, interval_bar
 from rag.evaluation.predictions import Prediction
 from rag.evaluation.questions import BadRow
-from rag.evaluation.scores import Figure, depth_of, is_graded, wrong_and_confidence
+from rag.evaluation.scores import depth_of, is_graded, wrong_and_confidence
 from rag.evaluation.selective import risk_coverage
 
 RANKING_NOTE = (
@@ -23,8 +24,10 @@ RANKING_NOTE = (
     "of the first thing wanted, nDCG the gain discounted by log2(rank + 1), over the ideal ranking's."
 )
 WORST = 20
-KEY_FIGURES = ("page_hit@5", "hit@5", "correct", "citation_precision", "answerable_refused", "unanswerable_answered")
-KEY_FIGURES += ("latency_p50", "latency_p95", "mrr", "document_hit@5")
+KEY_FIGURES: tuple[str, ...] = (
+    *("page_hit@5", "hit@5", "correct", "citation_precision", "answerable_refused", "unanswerable_answered"),
+    *("latency_p50", "latency_p95", "mrr", "document_hit@5"),
+)
 MOST_TILES = 8  # two rows
 Figures = Mapping[str, Figure]
 

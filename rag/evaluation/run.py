@@ -21,13 +21,13 @@ from typing import Any
 
 from rag import __version__
 from rag.errors import RagError, UsageError
+from rag.evaluation.figures import Figure, figures
 from rag.evaluation.folder import LOCK, METRICS, PREDICTIONS, REPORT, claim, make_folder, write_whole
 from rag.evaluation.judge import Judge
 from rag.evaluation.predictions import Log, Prediction, read_predictions
 from rag.evaluation.questions import BadRow
 from rag.evaluation.record import LostBy, cited, with_hits
 from rag.evaluation.report import report_page
-from rag.evaluation.scores import Figure, figures
 from rag.index.lock import writing
 from rag.types import Answer, Example, Generator, Retriever, Tokens
 
@@ -98,6 +98,7 @@ def evaluate(
             judged=judged,
             verdict=referee.verdict(example.question, example.answers, text) if referee and judged else None,
             confidence=_finite(answer.confidence),
+            spans=tuple(answer.hits[span.number - 1].passage.text[span.start : span.end] for span in answer.spans),
             tokens=tokens.count([text])[0] if tokens and text else None,
             seconds=seconds,
             timings=dict(answer.timings),

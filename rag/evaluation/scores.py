@@ -1,31 +1,14 @@
-"""Predictions → scores of each question → figures with intervals. Pure: equal predictions give equal figures."""
+"""A prediction → its scores, and how right and how sure it was. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from rag.evaluation import metrics
-from rag.evaluation.catalogue import KS, NDCG_K, PREFIX, STAGES, position
+from rag.evaluation.catalogue import KS, NDCG_K, PREFIX
 from rag.evaluation.numbers import numeric_match
 from rag.evaluation.predictions import Prediction
-from rag.evaluation.selective import aurc
-from rag.evaluation.uncertainty import interval, mean_interval
 from rag.generation.sentences import MARKER
-
-if TYPE_CHECKING:
-    from rag.evaluation.uncertainty import Floats
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A value with its 95 % interval, over the `count` questions for which it is defined."""
-
-    value: float
-    low: float
-    high: float
-    count: int
 
 
 def cutoffs(predictions: Sequence[Prediction]) -> tuple[int, ...]:
@@ -45,20 +28,6 @@ def scores(prediction: Prediction, ks: Sequence[int]) -> dict[str, float]:
         found |= _answered(prediction)
         found |= _cited(prediction)
     return found
-
-
-def figures(predictions: Sequence[Prediction]) -> dict[str, Figure]:
-    """Every figure that is defined for these questions, in the order of the catalogue."""
-    ks = cutoffs(predictions)
-    columns: dict[str, list[float]] = {}
-    for prediction in predictions:
-        for name, score in scores(prediction, ks).items():
-            columns.setdefault(name, []).append(score)
-    found = {
-        name: Figure(sum(column) / len(column), *mean_interval(column), len(column)) for name, column in columns.items()
-    }
-    found |= dict(_areas(predictions)) | dict(_speeds(predictions))
-    return dict(sorted(found.items(), key=lambda item: position(item[0])))
 
 
 def is_graded(prediction: Prediction) -> bool:
@@ -130,6 +99,9 @@ def _answered(prediction: Prediction) -> dict[str, float]:
             "f1": metrics.token_f1(text, example.answers),
             "rouge_l": metrics.rouge_l(text, example.answers),
         }
+        if prediction.spans:
+            found["span_exact_match"] = metrics.exact_match(prediction.spans[0], example.answers)
+            found["span_f1"] = metrics.token_f1(prediction.spans[0], example.answers)
         found["exact_match_all"], found["f1_all"] = found["exact_match"], found["f1"]
         if (numbers := numeric_match(text, example.answers, example.question)) is not None:
             found["numeric_match"] = numbers
@@ -148,46 +120,3 @@ def _cited(prediction: Prediction) -> dict[str, float]:
         if prediction.cited:
             found["citation_precision"] = metrics.citation_precision([cited.holds for cited in prediction.cited])
     return found
-
-
-def _areas(predictions: Sequence[Prediction]) -> Iterator[tuple[str, Figure]]:
-    judged = list(filter(is_graded, predictions))
-    if not judged:
-        return
-    wrong, sure, best = wrong_and_confidence(judged)
-    for name, confidence in (("aurc", sure), ("aurc_best_score", best)):
-        yield name, Figure(aurc(wrong, confidence), *interval(_aurc_of_each, wrong, confidence), len(judged))
-
-
-def _speeds(predictions: Sequence[Prediction]) -> Iterator[tuple[str, Figure]]:
-    asked = [p for p in predictions if not p.error]
-    times = {"latency": [p.seconds for p in asked]}
-    times |= {stage: [p.timings[stage] for p in asked if stage in p.timings] for stage in STAGES}
-    for stage, seconds in times.items():
-        for percent in (50, 95) if seconds else ():
-            yield f"{stage}_p{percent}", _percentile(seconds, percent)
-    wrote = [(p.tokens, p.timings["write"]) for p in asked if p.tokens and p.timings.get("write")]
-    if wrote:
-        tokens, spent = zip(*wrote, strict=True)
-        yield "tokens_per_second", Figure(sum(tokens) / sum(spent), *interval(_rate, tokens, spent), len(wrote))
-
-
-def _percentile(seconds: Sequence[float], percent: int) -> Figure:
-    import numpy as np
-
-    def statistic(sample: Floats) -> Floats:
-        found: Floats = np.percentile(sample[0], percent, axis=-1)
-        return found
-
-    return Figure(float(np.percentile(seconds, percent)), *interval(statistic, seconds), len(seconds))
-
-
-def _aurc_of_each(sample: Floats) -> Floats:
-    import numpy as np
-
-    return np.asarray([aurc(wrong, confidence) for wrong, confidence in zip(*sample, strict=True)])
-
-
-def _rate(sample: Floats) -> Floats:
-    rate: Floats = sample[0].sum(axis=-1) / sample[1].sum(axis=-1)
-    return rate

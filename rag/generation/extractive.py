@@ -12,6 +12,7 @@ from math import log
 from typing import TYPE_CHECKING
 
 from rag.generation.evidence import FEATURES, Candidate, candidates, features, shortlist
+from rag.generation.spans import shortest
 from rag.types import Embedder, Exchange, Hit, Span, Writing, Written
 
 if TYPE_CHECKING:
@@ -22,28 +23,43 @@ EMBEDDED = 48  # sentences at most; of more than that, those that share most wor
 SENTENCES = 2  # quoted at most
 FITTED_FOR = "all-MiniLM-L6-v2"  # whose cosines every threshold on them was chosen for
 
-# Both fitted for all-MiniLM-L6-v2's cosines on half of the practice SQuAD by tests/benchmarks/fit_extractive.py; "other
-# row" alone is set by hand, for there are no tables in SQuAD. On the other half, over 8 passages retrieved from the
-# whole corpus: a gold answer stands in the best sentence for 0.69 of the answerable questions, in the best two for
-# 0.80; as written, refusals included, in 1.6 sentences for 0.75. Area under the ROC curve of abstention: 0.65 against
-# SQuAD's unanswerable questions, 0.81 with the paragraph that answers withheld, 0.95 with its whole article withheld.
-# THRESHOLD refuses 0.09 of the answerable questions.
-RANKING = {
-    "similarity": 2.04,
-    "passage": 1.63,
-    "words": 1.07,
-    "before": 1.04,
-    "around": 0.76,
-    "names": 0.43,
-    "there": 0.26,
-    "missing": -0.32,
-    "rank": 0.45,
-    "other row": -1.5,
-}
-DECISION = {"named": 0.80, "numbered": 1.09}  # added to the best sentence's ranking score
-BIAS = -7.37
-THRESHOLD = 0.10  # of that sum as a probability: below it nothing is quoted
-SECOND = 0.4  # a second sentence is quoted when its odds by RANKING are at least this share of the first one's
+SECOND = 0.4  # a second sentence is quoted when its odds by the ranking are at least this share of the first one's
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Weights by the names of FEATURES. Their sum over `ranking` orders the sentences of one question, in log odds;
+    that of the best one with `decision` added, and "bias" in it, are the log odds that it answers. Below the
+    probability `threshold` nothing is quoted."""
+
+    ranking: Mapping[str, float]
+    decision: Mapping[str, float]
+    threshold: float
+
+
+# For passages that no reader has read. Fitted for all-MiniLM-L6-v2's cosines on half of the practice SQuAD by
+# tests/benchmarks/fit_extractive.py; "other row" alone is set by hand, for there are no tables in SQuAD. On the other
+# half, over 8 passages retrieved from the whole corpus: a gold answer stands in the best sentence for 0.69 of the
+# answerable questions, in the best two for 0.80; as written, refusals included, in 1.6 sentences for 0.75. Area under
+# the ROC curve of abstention: 0.65 against SQuAD's unanswerable questions, 0.81 with the paragraph that answers
+# withheld, 0.95 with its whole article withheld. 0.09 of the answerable questions are refused.
+ALONE = Judgement(
+    ranking={
+        "similarity": 2.04,
+        "passage": 1.63,
+        "words": 1.07,
+        "before": 1.04,
+        "around": 0.76,
+        "names": 0.43,
+        "there": 0.26,
+        "missing": -0.32,
+        "rank": 0.45,
+        "other row": -1.5,
+    },
+    decision={"named": 0.80, "numbered": 1.09, "bias": -7.37},
+    threshold=0.10,
+)
+_BY_COSINE = {"similarity", "passage"}  # features that cost an embedding of every sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +72,9 @@ class Scored:
 
 
 class ExtractiveWriter:
-    def __init__(self, embedder: Embedder, threshold: float = THRESHOLD) -> None:
+    def __init__(self, embedder: Embedder, judgement: Judgement = ALONE) -> None:
         self._embedder = embedder
-        self._threshold = threshold
+        self._judgement = judgement
 
     @property
     def name(self) -> str:
@@ -76,20 +92,22 @@ class ExtractiveWriter:
         chosen = self._chosen(scored)
         for index, candidate in enumerate(chosen):
             yield f"{chr(10) if index else ''}{candidate.quote} [{candidate.passage + 1}]"
-        spans = tuple(Span(candidate.passage + 1, candidate.start, candidate.end) for candidate in chosen)
+        spans = tuple(_span(question, candidate, hits) for candidate in chosen)
         return Written(scored[0].probability if scored else 0.0, spans)
 
     def score(self, question: str, hits: Sequence[Hit]) -> list[Scored]:
         """Every sentence that could be quoted, best evidence first."""
         import numpy as np
 
-        passages = [hit.passage for hit in hits]
-        found = candidates(passages)
+        found = candidates([hit.passage for hit in hits])
         if not found:
             return []
-        columns = features(question, found, passages, self._similarity(question, found))
-        evidence = columns @ weights(RANKING)
-        probability = 1 / (1 + np.exp(-(evidence + columns @ weights(DECISION) + BIAS)))
+        ranking, decision = self._judgement.ranking, self._judgement.decision
+        similarity = self._similarity(question, found) if _BY_COSINE & ranking.keys() else [0.0] * len(found)
+        columns = features(question, found, hits, similarity)
+        evidence = columns @ weights(ranking)
+        odds = evidence + columns @ weights(decision) + decision.get("bias", 0.0)
+        probability = 1 / (1 + np.exp(-odds))
         order = np.argsort(-evidence, kind="stable")
         return [Scored(found[i], float(evidence[i]), float(probability[i])) for i in order]
 
@@ -106,7 +124,7 @@ class ExtractiveWriter:
         return [cosines.get(i, 0.0) for i in range(len(found))]
 
     def _chosen(self, scored: Sequence[Scored]) -> list[Candidate]:
-        if not scored or scored[0].probability < self._threshold:
+        if not scored or scored[0].probability < self._judgement.threshold:
             return []
         least = scored[0].evidence + log(SECOND)
         chosen: list[Candidate] = []
@@ -114,6 +132,15 @@ class ExtractiveWriter:
             if not any(quote.quote in other.quote or other.quote in quote.quote for other in chosen):
                 chosen.append(quote)
         return chosen[:SENTENCES]
+
+
+def _span(question: str, candidate: Candidate, hits: Sequence[Hit]) -> Span:
+    """The words that answer: a reader's where it found them in this sentence, else the shortest that do by kind."""
+    passage, extract = hits[candidate.passage].passage, hits[candidate.passage].extract
+    if extract and candidate.start <= extract.start < extract.end <= candidate.end:
+        return Span(candidate.passage + 1, extract.start, extract.end)
+    start, end = shortest(question, passage.text[candidate.start : candidate.end], candidate.head)
+    return Span(candidate.passage + 1, candidate.start + start, candidate.start + end)
 
 
 def weights(by_name: Mapping[str, float]) -> Vectors:

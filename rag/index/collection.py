@@ -13,7 +13,8 @@ from typing import Any
 from rag.errors import DamagedError, FingerprintError, StorageError, UsageError
 from rag.index import audit, database, generation
 from rag.index.ledger import Ledger
-from rag.index.lock import writing
+from rag.index.lock import writer, writing
+from rag.index.names import told_apart
 from rag.index.sync import Progress, plan, reported, sync
 from rag.index.view import View
 from rag.types import Card, Embedder, FileReport, Fingerprint, Source, SyncReport
@@ -160,6 +161,7 @@ class Collection:
             "bytes": self._size(),
             "roots": [str(root) for root in ledger.roots()],
             "missing_roots": [str(root) for root in ledger.roots() if not root.exists()],
+            "writer": writer(self.home / LOCK),
         }
 
     def _size(self) -> int:
@@ -198,7 +200,8 @@ class Collection:
         state = ledger.state
         if self._snapshot is None or state != self._state:
             self._snapshot = generation.load(ledger, self.home)
-            self._cards = [Card(*row) for row in ledger.openings()]
+            places = ((row.document, row.name, row.key) for row in ledger.files())
+            self._cards = told_apart([Card(*row) for row in ledger.openings()], places)
             self._state = state
         return self._snapshot, self._cards
 

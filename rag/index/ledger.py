@@ -187,7 +187,7 @@ class Ledger:
 
     def passages(self, ids: Sequence[int], names: dict[int, str] | None = None) -> dict[int, Passage]:
         """Passages by id; ids that are gone are left out. `names` prefers a file name for a document, where several
-        files hold it."""
+        files hold it; with folders in front it is the name to be shown."""
         marks = ",".join("?" * len(ids))
         sql = (
             'SELECT p.id, p.document, d.title, p.heading, p.place, p.page, p.start, p."end", p.text, f.name, f.uri'
@@ -196,8 +196,9 @@ class Ledger:
         )
         found: dict[int, Passage] = {}
         for id_, document, title, heading, place, page, start, end, text, name, uri in self._rows(sql, list(ids)):
-            if names is None or names.get(document, name) == name:
-                found[id_] = Passage(name, uri, title, heading, place, page, start, end, text)
+            shown = (names or {}).get(document, name)
+            if shown == name or (shown.endswith(f"/{name}") and id_ not in found):
+                found[id_] = Passage(shown, uri, title, heading, place, page, start, end, text)
         return found
 
     def headed(self, after: int = 0) -> Iterator[tuple[int, int, str]]:

@@ -386,7 +386,7 @@ def test_more_texts_than_a_window_holds(tmp_path: Path, monkeypatch: pytest.Monk
     texts = [" ".join(LETTERS[: number % 20]) + f" {LETTERS[number % 26]}" for number in range(300)]
     whole, counts = embedder.embed_passages(texts), embedder.count(texts)
     monkeypatch.setattr("rag.encoder.encoders.WINDOW", 7)
-    monkeypatch.setattr("rag.encoder.encoders.CPU_BATCH_TOKENS", 50)
+    monkeypatch.setattr("rag.encoder.encoders.BATCH_TOKENS", 50)
     monkeypatch.setattr("rag.encoder.tokens.WINDOW", 7)
     assert cosines(embedder.embed_passages(texts), whole).min() > 0.9999
     assert embedder.count(texts) == counts

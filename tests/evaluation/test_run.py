@@ -19,7 +19,7 @@ from rag.evaluation.folder import LOCK
 from rag.evaluation.predictions import Prediction, read_predictions
 from rag.evaluation.run import evaluate, evaluate_retrieval
 from rag.index.lock import writing
-from rag.types import Answer, Example, Hit, Message
+from rag.types import Answer, Example, Hit, Message, Span
 
 
 def ticking() -> Callable[[], float]:
@@ -62,13 +62,19 @@ def test_surer_answers_come_first_and_tokens_are_counted_outside_of_the_time(tmp
 
     def by_length(question: str) -> Answer:
         answer = Oracle().ask(question)
-        return replace(answer, confidence=len(answer.text) / 100)
+        spans = (Span(1, 0, 4),) if "ant" in question else ()
+        return replace(answer, confidence=len(answer.text) / 100, spans=spans)
 
     report = evaluate(EXAMPLES, by_length, tmp_path, clock=ticking(), tokens=Words())
     assert report.figures["tokens_per_second"].value == pytest.approx((6 + 5 + 5) / 1.5)
     # longest answer first: right, then the two others, then the refusal
-    assert report.figures["aurc"].value == pytest.approx((0 + 1 / 2 + 2 / 3 + 3 / 4) / 4)
-    assert [p.confidence for p in read_predictions(tmp_path / "predictions.jsonl").values()] == [0.22, 0.18, 0.25, 0.18]
+    area = (0 + 1 / 2 + 2 / 3 + 3 / 4) / 4
+    assert report.figures["aurc"].value == pytest.approx(area)
+    assert report.figures["aurc_gain"].value == pytest.approx(report.figures["aurc_best_score"].value - area)
+    assert (report.figures["span_f1"].value, report.figures["span_f1"].count) == (0.0, 1)
+    kept = list(read_predictions(tmp_path / "predictions.jsonl").values())
+    assert [p.spans for p in kept] == [("Some",), (), (), ()]
+    assert [p.confidence for p in kept] == [0.22, 0.18, 0.25, 0.18]
 
 
 def test_the_stage_that_lost_the_evidence_is_counted(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rag.generation.check import check, normal
-from rag.generation.extractive import PASSAGES, SENTENCES, THRESHOLD, ExtractiveWriter
+from rag.generation.extractive import ALONE, PASSAGES, SENTENCES, ExtractiveWriter, Judgement
 from rag.generation.terms import terms
 from rag.types import Fingerprint, Hit, Passage, Written
 
@@ -49,8 +50,8 @@ def answer(question: str, hits: Sequence[Hit]) -> str:
     return written(question, hits)[0]
 
 
-def written(question: str, hits: Sequence[Hit], threshold: float = THRESHOLD) -> tuple[str, Written]:
-    writing, pieces = ExtractiveWriter(WordEmbedder(), threshold).write(question, hits), []
+def written(question: str, hits: Sequence[Hit], judgement: Judgement = ALONE) -> tuple[str, Written]:
+    writing, pieces = ExtractiveWriter(WordEmbedder(), judgement).write(question, hits), []
     while True:
         try:
             pieces.append(next(writing))
@@ -107,9 +108,13 @@ def test_says_how_sure_it_is_and_where_the_answer_stands() -> None:
         2,
         "The notice period for managers is three\nmonths.",
     )
+    [cell] = written("What is the price of model Beta?", HITS)[1].spans
+    assert HITS[cell.number - 1].passage.text[cell.start : cell.end] == "Beta 30 2,100"
+    [number] = written("How many months is the notice period for managers?", HITS)[1].spans
+    assert HITS[1].passage.text[number.start : number.end] == "three"
     _, unsure = written("Who founded Microsoft?", HITS)
     assert unsure.spans == ()
-    assert 0 <= (unsure.confidence or 0) < THRESHOLD <= (knows.confidence or 0) <= 1
+    assert 0 <= (unsure.confidence or 0) < ALONE.threshold <= (knows.confidence or 0) <= 1
 
 
 def test_another_row_is_not_quoted_beside_the_right_one() -> None:
@@ -119,7 +124,7 @@ def test_another_row_is_not_quoted_beside_the_right_one() -> None:
 @given(st.lists(st.text(alphabet="ab. A1\n|[]", max_size=80), max_size=4), st.text(alphabet="abA1 ?", max_size=30))
 def test_every_quotation_stands_in_the_passage_that_it_cites(texts: list[str], question: str) -> None:
     hits = [hit(text) for text in texts]
-    text, knows = written(question, hits, threshold=0)
+    text, knows = written(question, hits, replace(ALONE, threshold=0))
     lines = text.splitlines()
     assert len(knows.spans) == len(lines)
     for span in knows.spans:

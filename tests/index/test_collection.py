@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -17,7 +18,7 @@ from rag.errors import DamagedError, FingerprintError, LockedError, UsageError
 from rag.index import database
 from rag.index.collection import Collection
 from rag.index.lock import writing
-from rag.types import Entry, Reading
+from rag.types import Document, Entry, Outcome, Reading, Status
 
 FILES = {
     f"{name}.txt": f"{name} costs {i} euros.\fSecond page of {name}." for i, name in enumerate(["ant", "bee", "cow"])
@@ -165,9 +166,12 @@ def test_one_writer_at_a_time_and_readers_go_on(collection: Collection, embedder
         with pytest.raises(LockedError, match=f"pid {other.pid}"):
             synced(collection, FILES, embedder)
         assert len(contents(collection)) == 6
+        assert collection.info()["writer"].startswith(f"pid {other.pid}, since ")
         other.kill()
-    with writing(collection.home / "writer.lock"):
-        pass  # a lock dies with its process
+    assert collection.info()["writer"] == ""
+    with writing(collection.home / "writer.lock"):  # a lock dies with its process
+        assert collection.info()["writer"].startswith(f"pid {os.getpid()}, since ")
+    assert collection.info()["writer"] == ""
 
 
 def test_unknown_collection_names_those_there_are(
@@ -413,3 +417,38 @@ def test_remove_deletes_the_collection(collection: Collection, embedder: WordEmb
     synced(collection, FILES, embedder)
     collection.remove()
     assert list(collection.home.parent.iterdir()) == []
+
+
+def test_files_of_one_name_in_two_folders_are_told_apart(collection: Collection, embedder: WordEmbedder) -> None:
+    for year in ("2024", "2025"):
+        collection.sync(Named(year), embedder)
+    index = collection.index()
+    hits = index.keyword("owls", 5)
+    assert sorted(hit.passage.document for hit in hits) == ["2024/report.txt", "2025/report.txt"]
+    assert all(hit.passage.document.partition("/")[0] in hit.passage.text for hit in hits)
+    assert [card.name for card in collection.index("2025").cards()] == ["2025/report.txt"]
+
+
+class Named:
+    """A folder with one report, of its own year."""
+
+    reader = "plain"
+    skipped: Sequence[str] = ()
+    unread: Sequence[str] = ()
+
+    def __init__(self, year: str) -> None:
+        self._text = f"The owls of {year}."
+        self._entry = Entry(f"/docs/{year}/report.txt".encode(), "report.txt", f"file:///{year}", year)
+
+    def scan(self) -> Iterator[Entry]:
+        yield self._entry
+
+    def covers(self, key: bytes) -> bool:
+        return key == self._entry.key
+
+    def excludes(self, key: bytes) -> bool:
+        return False
+
+    def read(self, entries: Sequence[Entry]) -> Iterator[Reading]:
+        document = Document("report.txt", self._entry.uri, "Report", self._text)
+        yield from (Reading(entry, Outcome(Status.INDEXED), document) for entry in entries)
