@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from rag.notes import notes
+
 if TYPE_CHECKING:
     from rag.types import Answer, Citation, Hit, Passage, Span, SyncReport
 
@@ -34,6 +36,7 @@ def answer_shape(answer: Answer) -> dict[str, Any]:
         "dropped_markers": list(answer.dropped_markers),
         "offered": answer.offered,
         "forgotten": answer.forgotten,
+        "notes": list(notes(answer)),
         "timings": {stage: round(seconds, 4) for stage, seconds in answer.timings.items()},
     }
 
