@@ -12,8 +12,8 @@ from collections.abc import Generator, Sequence
 from contextlib import closing
 
 from rag.errors import UsageError
-from rag.generation.check import check
-from rag.types import Answer, Hit, Retriever, Writer, Writing, Written
+from rag.generation.check import Alike, check
+from rag.types import Answer, Exchange, Hit, Retriever, Rewriter, Writer, Writing, Written
 
 MAX_QUESTION = 4_000  # characters
 DEFAULT_HITS = 8
@@ -27,13 +27,20 @@ _ESCAPES = re.compile(
 
 
 class Asker:
-    def __init__(self, retriever: Retriever, writer: Writer) -> None:
+    """`rewriter` makes follow-ups stand alone before anything is searched for; without one, they are asked as they are.
+    `alike` helps to recognise a paraphrase (see rag.generation.check)."""
+
+    def __init__(
+        self, retriever: Retriever, writer: Writer, rewriter: Rewriter | None = None, alike: Alike | None = None
+    ) -> None:
         self._retriever = retriever
         self._writer = writer
+        self._rewriter = rewriter
+        self._alike = alike
 
-    def ask(self, question: str, k: int = DEFAULT_HITS) -> Answer:
+    def ask(self, question: str, k: int = DEFAULT_HITS, history: Sequence[Exchange] = ()) -> Answer:
         """Raises UsageError for a question that is empty or too long, and what retriever and writer raise."""
-        pieces = self.stream(question, k)
+        pieces = self.stream(question, k, history)
         while True:
             try:
                 next(pieces)
@@ -41,27 +48,41 @@ class Asker:
                 answer: Answer = end.value
                 return answer
 
-    def stream(self, question: str, k: int = DEFAULT_HITS) -> Generator[str, None, Answer]:
-        """Yields the text as it is written and returns the Answer (`answer = yield from ...`).
+    def understand(self, question: str, history: Sequence[Exchange]) -> str:
+        """The question in words that stand alone: what is searched for, and may be shown before that takes place."""
+        question = clean_question(question)
+        if not history or self._rewriter is None:
+            return question
+        return clean_question(self._rewriter.rewrite(question, history)[:MAX_QUESTION])
 
-        The Answer's text can differ from what was streamed: markers that were never offered are gone from it.
-        Closing the generator stops the writer.
+    def stream(
+        self, question: str, k: int = DEFAULT_HITS, history: Sequence[Exchange] = (), understood: str = ""
+    ) -> Generator[str, None, Answer]:
+        """Yields the text as it is written and returns the Answer (`answer = yield from ...`). `understood` is what
+        `understand` has returned, where that was asked for before.
+
+        The Answer's text can differ from what was streamed: markers that were never offered are gone from it, and
+        others set right. Closing the generator stops the writer.
         """
         question = clean_question(question)
         watch = _Stopwatch()
-        hits = tuple(self._retriever.retrieve(question, k))
-        offered = self._writer.fit(question, hits) if hits else []
+        asked = understood or self.understand(question, history)
+        if history:
+            watch.lap("understand")
+        hits = tuple(self._retriever.retrieve(asked, k))
+        offered, recalled = self._fitted(asked, hits, history)
         watch.lap("retrieve")
         text, written = "", Written()
         if offered:
-            text, written = yield from _heard(self._writer.write(question, offered), watch)
+            told = (recalled,) if recalled else ()
+            text, written = yield from _heard(self._writer.write(asked, offered, *told), watch)
             offered = offered[: written.used]  # None: all of them
         watch.lap("write")
         abstained = not text
         if abstained:
             text = _refusal(hits, offered)
             yield text
-        checked = check(text, [] if abstained else [hit.passage for hit in offered])
+        checked = check(text, [] if abstained else [hit.passage for hit in offered], self._alike)
         watch.lap("check")
         return Answer(
             question=question,
@@ -72,12 +93,24 @@ class Asker:
             hits=tuple(hits),
             offered=len(offered),
             unsupported=() if abstained else checked.unsupported,
+            repaired=checked.repaired,
             dropped_markers=checked.dropped_markers,
             confidence=written.confidence,
             spans=() if abstained else written.spans,
             notes=written.notes,
+            understood=asked,
+            forgotten=len(history) - len(recalled),
             timings=watch.seconds,
         )
+
+    def _fitted(
+        self, question: str, hits: Sequence[Hit], history: Sequence[Exchange]
+    ) -> tuple[list[Hit], list[Exchange]]:
+        """The hits and the exchanges that the writer has room for together; a passage goes before all history."""
+        recalled = self._writer.recall(question, history) if history else []
+        if hits and recalled and (offered := self._writer.fit(question, hits, recalled)):
+            return offered, recalled
+        return (self._writer.fit(question, hits) if hits else []), []
 
 
 def _heard(writing: Writing, watch: _Stopwatch) -> Generator[str, None, tuple[str, Written]]:

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rag import __version__, terminal
+from rag.commands import add_commands as add_asking
 from rag.errors import RagError, StorageError, UsageError
 from rag.evaluation.commands import add_commands
-from rag.models_cli import add_model_options, add_models_command, model_options
-from rag.shapes import answer_shape, hits_shape, sync_shape
+from rag.models_cli import add_models_command
+from rag.shapes import hits_shape, sync_shape
 from rag.train import add_train
 
 if TYPE_CHECKING:
@@ -114,12 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument("-k", default=10, metavar="N", help="how many (default: 10)")
     search.add_argument("--filter", metavar="GLOB", help="only documents or folders that match")
 
-    ask = command("ask", _ask, "answer a question, citing pages")
-    ask.add_argument("question", metavar="QUESTION")
-    ask.add_argument("-k", metavar="N", help="passages to read (default: 8)")
-    ask.add_argument("--filter", metavar="GLOB", help="only documents or folders that match")
-    add_model_options(ask)
-
+    add_asking(command)
     command("info", _info, "what a collection holds")
     command("verify", _verify, "prove that a collection is whole")
     command("repair", _repair, "rebuild what can be rebuilt, from the ledger")
@@ -142,15 +138,11 @@ def _warn(notes: Sequence[str]) -> None:
         terminal.say(f"rag: {note}")
 
 
-def _tell(notice: str) -> None:
-    terminal.say(f"rag: {notice}")
-
-
 # ----------------------------------------------------------------------------------------------- commands
 
 
 def _index(options: argparse.Namespace) -> int:
-    from rag import config as compose
+    from rag import compose
 
     config = _config(options)
     collection = compose.collection(config)
@@ -190,11 +182,12 @@ def _walked(path: Path, folder: Path) -> bool:
 
 
 def _search(options: argparse.Namespace) -> int:
-    from rag import config as compose
+    from rag import compose
     from rag.answer import clean_question
+    from rag.config import whole_number
 
     question = clean_question(options.question)
-    k = compose.whole_number("-k", options.k)
+    k = whole_number("-k", options.k)
     config = _config(options)
     collection = compose.collection(config)
     hits = compose.retriever(config, collection, compose.embedder(config), options.filter).retrieve(question, k)
@@ -206,24 +199,8 @@ def _search(options: argparse.Namespace) -> int:
     return 0
 
 
-def _ask(options: argparse.Namespace) -> int:
-    from rag import config as compose
-    from rag.answer import clean_question
-
-    config = _config(options, passages=options.k, **model_options(options))
-    question = clean_question(options.question)
-    collection = compose.collection(config)
-    asker = compose.asker(config, collection, options.filter, tell=_tell)
-    _warn(collection.notes)
-    if options.json:
-        terminal.show_json(answer_shape(asker.ask(question, config.passages)), sys.stdout)
-    else:
-        terminal.show_answer(asker.stream(question, config.passages), sys.stdout)
-    return 0
-
-
 def _info(options: argparse.Namespace) -> int:
-    from rag import config as compose
+    from rag import compose
 
     info = compose.collection(_config(options)).info()
     if options.json:
@@ -234,7 +211,7 @@ def _info(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from rag import config as compose
+    from rag import compose
 
     collection = compose.collection(_config(options))
     problems = collection.verify()
@@ -246,7 +223,7 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _repair(options: argparse.Namespace) -> int:
-    from rag import config as compose
+    from rag import compose
 
     collection = compose.collection(_config(options))
     done = collection.repair()
@@ -258,7 +235,7 @@ def _repair(options: argparse.Namespace) -> int:
 
 
 def _remove(options: argparse.Namespace) -> int:
-    from rag import config as compose
+    from rag import compose
 
     collection = compose.collection(_config(options))
     asked = sys.stdin and sys.stdin.isatty() and not options.yes and collection.exists()

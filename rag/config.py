@@ -1,43 +1,20 @@
-"""The composition root: a small frozen value, and the only file that names concrete classes.
-
-Everything below it receives what it needs, never the configuration. Heavy libraries load in the constructors
-called here, so that a command pays only for what it uses.
-"""
+"""What a user can set: a small frozen value. Each setting has a variable, and many an option."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rag.errors import UsageError
-from rag.generation.fetch import Tell, ignore
 from rag.generation.formats import Format
-from rag.generation.options import Options, Precision, Sampling
-from rag.index.chunk import VERSION as CHUNKER
-from rag.index.collection import Collection
-from rag.types import Embedder, Generator, Retriever, Writer
-
-if TYPE_CHECKING:
-    from rag.answer import Asker
-    from rag.encoder.checkpoint import Checkpoint
-    from rag.encoder.embed import TextEmbedder
-    from rag.generation.queue import Queued
-    from rag.reader.read import Reader
-    from rag.reader.weights import Weights
-    from rag.retrieval.rerank import LateInteraction, Rescored
-    from rag.retrieval.reread import ReaderRanking
-    from rag.sources.corpus import Corpus
-    from rag.sources.folder import Folder, OnPage
-    from rag.sources.missing import Missing
+from rag.generation.options import Precision
 
 EXTRACTIVE = "extractive"
+REMOTE = "openai:"
 READER, LATE, NONE = "reader", "late", "none"
-READERS_ENCODER = "all-MiniLM-L6-v2"  # whose layers the reader has, whatever embeds
 MOST = 1000  # passages that can be asked for
+LONGEST_WINDOW = 10_000_000  # tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +36,8 @@ class Config:
     temperature: float = 0.7  # of the drawing
     format: str = "auto"  # how a chat model is spoken to; "auto": as the table or its tokenizer says
     ocr: str = "auto"  # "auto": pages without text are read by OCR where there is an engine; "off": never
+    api_base: str = ""  # of the OpenAI-compatible server that models named "openai:NAME" are at
+    api_window: int = 0  # tokens that prompt and answer share there; 0: as the server says
 
     @classmethod
     def from_environment(cls, **given: object) -> Config:
@@ -89,6 +68,8 @@ _DEFAULTS: dict[str, object] = {
     "temperature": 0.7,
     "format": "auto",
     "ocr": "auto",
+    "api_base": "",
+    "api_window": 0,
 }
 _CHOICES = {
     "ocr": ("auto", "off"),
@@ -98,7 +79,13 @@ _CHOICES = {
     "format": ("auto", *(form.value for form in Format)),
 }
 # How people call it who give it, where that is not its own name.
-_OPTIONS = {"passages": "-k", "precision": "--precision", "adapter": "--adapter", "seed": "--seed"}
+_OPTIONS = {
+    "passages": "-k",
+    "precision": "--precision",
+    "adapter": "--adapter",
+    "seed": "--seed",
+    "api_base": "--api-base",
+}
 
 
 def _converted(name: str, value: object, kind: type, called: str) -> object:
@@ -116,18 +103,20 @@ def _converted(name: str, value: object, kind: type, called: str) -> object:
         return None if value == "" else _seed(called, value)
     if kind is float:
         return _positive(called, value)
+    if name == "api_window":
+        return whole_number(called, value, LONGEST_WINDOW, least=0)
     return whole_number(called, value) if kind is int else str(value)
 
 
-def whole_number(called: str, value: object, most: int | None = MOST) -> int:
+def whole_number(called: str, value: object, most: int | None = MOST, least: int = 1) -> int:
     """A number of passages, or of anything else of which there is no `most`. Raises UsageError, which calls the setting
     as the user did."""
-    takes = "it takes a whole number from 1" + (f" to {most}" if most else "")
+    takes = f"it takes a whole number from {least}" + (f" to {most}" if most else "")
     try:
         number = int(str(value))
     except ValueError:
         raise UsageError(f"{called} is {value!r}; {takes}.") from None
-    if number < 1 or (most and number > most):
+    if number < least or (most and number > most):
         raise UsageError(f"{called} is {number}; {takes}.")
     return number
 
@@ -146,141 +135,3 @@ def _positive(called: str, value: object) -> float:
     if 0 < number <= 5:
         return number
     raise UsageError(f"{called} is {value!r}; it takes a number above 0, up to 5.")
-
-
-def collection(config: Config) -> Collection:
-    return Collection(config.indexes, config.collection)
-
-
-def embedder(config: Config) -> TextEmbedder:
-    from rag.encoder.embed import TextEmbedder
-
-    return TextEmbedder(_checkpoint(config.embedder), config.device, CHUNKER)
-
-
-@cache
-def _checkpoint(model: str) -> Checkpoint:
-    """A model's files, checked once a process: its weights are hashed."""
-    from rag.encoder.hub import find
-
-    return find(model)
-
-
-def source(
-    config: Config, path: Path, include: Sequence[str] = (), exclude: Sequence[str] = (), on_page: OnPage | None = None
-) -> Folder | Corpus | Missing:
-    """A folder or file to index; of a published question set's corpus each row is a document. Below a folder that the
-    collection holds already, it is a part of that folder, so that one file can be brought in step by itself. Raises
-    UsageError when there is nothing at `path` and never was."""
-    from rag.sources.corpus import Corpus, is_corpus
-    from rag.sources.folder import Folder
-    from rag.sources.missing import Missing
-    from rag.sources.ocr import find_engine
-
-    path = Path(os.path.realpath(path.expanduser()))  # as sources and roots are named
-    if is_corpus(path):
-        return Corpus(path)
-    into = collection(config)
-    roots = [root for root in into.roots() if path.is_relative_to(root)] if into.exists() else []
-    if not path.exists():
-        if not roots:
-            raise UsageError(f"{path}: no such file or folder. Nothing was changed; check the path.")
-        return Missing(path)
-    root = min(roots, key=lambda root: len(root.parts), default=path if path.is_dir() else path.parent)
-    ocr = find_engine() if config.ocr == "auto" else None
-    return Folder(root, path, include, exclude, ocr=ocr, page_cache=into.cache(), on_page=on_page)
-
-
-def retriever(config: Config, among: Collection, by: TextEmbedder, pattern: str | None = None) -> Retriever:
-    """Search over a collection, or over those of its documents whose name matches a glob. Raises UsageError when there
-    are none: a filter with a slip in it must not look like a question without an answer."""
-    from rag.retrieval.fuse import Hybrid
-
-    view = among.index(pattern)
-    if pattern is not None and not view.cards():
-        raise UsageError(f"No document matches --filter {pattern!r}.")
-    among.check_fingerprint(by.fingerprint)
-    found = Hybrid(view, by)
-    return reranker(config, found, by) if config.rerank != NONE else found
-
-
-def reranker(config: Config, found: Retriever, by: TextEmbedder) -> Rescored | LateInteraction | ReaderRanking:
-    """The best hits of `found` in a better order. Raises ModelError for a model that cannot be had."""
-    from rag.retrieval.rerank import LateInteraction, Rescored
-    from rag.retrieval.reread import ReaderRanking
-
-    if config.rerank not in (READER, LATE):
-        from rag.encoder.cross import CrossEncoderScorer
-
-        return Rescored(found, CrossEncoderScorer(config.rerank, config.device))
-    if reads := reader(config):
-        return ReaderRanking(found, reads, reads.fit.ranking)
-    return LateInteraction(found, by)
-
-
-def reader(config: Config) -> Reader | None:
-    """What reads the best hits, and finds the words that answer. None where it is not wanted, or where none came along:
-    then late interaction and the extractive writer do without. Raises ModelError when one was asked for by name."""
-    from rag.reader.read import Reader
-
-    trained = _readers_weights(config)
-    return Reader(_checkpoint(READERS_ENCODER), trained, config.device) if trained else None
-
-
-def _readers_weights(config: Config) -> Weights | None:
-    from rag.reader.weights import FILE, SHIPPED, read
-
-    if config.rerank != READER or not (config.reader or (SHIPPED / FILE).is_file()):
-        return None
-    return read(Path(config.reader).expanduser() if config.reader else SHIPPED)
-
-
-def writer(config: Config, by: Embedder, tell: Tell = ignore, batch: bool = False) -> Writer:
-    """`tell` hears of a model's download, licence and precision. `batch` work waits while people ask."""
-    if config.model == EXTRACTIVE:
-        from rag.generation.extractive import ALONE, ExtractiveWriter, Judgement
-
-        trained = _readers_weights(config)
-        return ExtractiveWriter(by, Judgement(**trained.fit.judgement) if trained else ALONE)
-    from rag.generation.prompted import PromptedWriter
-
-    model = generator(config, tell=tell)
-    return PromptedWriter(model.batch if batch else model)
-
-
-def generator(config: Config, name: str | None = None, tell: Tell = ignore) -> Queued:
-    """A chat model by name, folder, file or hub id, behind its queue: one instance in this process, whoever asks.
-    `name` other than the configuration's own (a judge, say) takes no adapter."""
-    from rag.generation.models import find
-    from rag.generation.queue import shared
-
-    name = name or config.model
-    model, options = find(name), _options(config if name == config.model else replace(config, adapter=""))
-
-    def load() -> Generator:
-        if model.is_gguf:
-            from rag.generation.gguf import GgufGenerator
-
-            return GgufGenerator(model, options, tell)
-        from rag.generation.local import LocalGenerator
-
-        return LocalGenerator(model, options=options, tell=tell)
-
-    return shared((model, options), load)
-
-
-def _options(config: Config) -> Options:
-    return Options(
-        precision=Precision(config.precision),
-        adapter=config.adapter,
-        merge={"yes": True, "no": False}.get(config.merge),
-        sampling=None if config.seed is None else Sampling(config.seed, config.temperature),
-        format=None if config.format == "auto" else Format(config.format),
-    )
-
-
-def asker(config: Config, among: Collection, pattern: str | None = None, tell: Tell = ignore) -> Asker:
-    from rag.answer import Asker
-
-    by = embedder(config)
-    return Asker(retriever(config, among, by, pattern), writer(config, by, tell))

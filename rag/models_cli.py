@@ -30,7 +30,7 @@ def add_models_command(command: Command) -> None:
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", metavar="NAME", help="who writes: extractive (default), or a chat model")
+    parser.add_argument("--model", metavar="NAME", help="who writes: extractive (default), a chat model, openai:NAME")
     parser.add_argument("--precision", metavar="P", help="of the model: auto, bf16, int8, int4, bnb8, nf4, fp32")
     parser.add_argument("--adapter", metavar="NAME", help="a LoRA adapter for the model, by folder or hub id")
     parser.add_argument("--seed", metavar="N", help="draw words by their probability, the same ones for the same N")

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from rag.notes import notes
+
 if TYPE_CHECKING:
     from rag.types import Answer, Citation, Hit, Passage, Span, SyncReport
 
@@ -21,6 +23,7 @@ def hits_shape(hits: Sequence[Hit]) -> list[dict[str, Any]]:
 def answer_shape(answer: Answer) -> dict[str, Any]:
     return {
         "question": answer.question,
+        "understood": answer.understood,
         "answer": answer.text,
         "abstained": answer.abstained,
         "confidence": answer.confidence,
@@ -29,9 +32,11 @@ def answer_shape(answer: Answer) -> dict[str, Any]:
         "spans": [_span(span, answer.hits[span.number - 1].passage) for span in answer.spans],
         "hits": hits_shape(answer.hits),
         "offered": answer.offered,
-        "notes": list(answer.notes),
         "unsupported": list(answer.unsupported),
+        "repaired": list(answer.repaired),
         "dropped_markers": list(answer.dropped_markers),
+        "forgotten": answer.forgotten,
+        "notes": list(notes(answer)),
         "timings": {stage: round(seconds, 4) for stage, seconds in answer.timings.items()},
     }
 

@@ -12,10 +12,13 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TextIO
 
+from rag.notes import notes
 from rag.types import Status
 
 if TYPE_CHECKING:
     from rag.types import Answer, FileReport, Hit, SyncReport
+
+    Pieces = Generator[str, None, Answer]  # of an answer that is being written
 
 WIDTH = 120  # of tables that go to a file
 SNIPPET = 300  # characters of a passage that a list of hits shows
@@ -220,7 +223,7 @@ def show_hits(hits: Sequence[Hit], stream: TextIO) -> None:
         print(f"    {text[:SNIPPET]}{'…' if len(text) > SNIPPET else ''}", file=stream)
 
 
-def show_answer(pieces: Generator[str, None, Answer], stream: TextIO) -> None:
+def show_answer(pieces: Pieces, stream: TextIO) -> Answer:
     """The answer as it is written, then what it cites."""
     while True:
         try:
@@ -236,16 +239,20 @@ def show_answer(pieces: Generator[str, None, Answer], stream: TextIO) -> None:
         doubt = "" if citation.supported else "  (does not bear out the sentence that cites it)"
         passage = citation.passage
         print(f"[{citation.number}] {plain(passage.document)}{_place(passage.place)}{doubt}", file=stream)
-    for sentence in answer.unsupported:
-        print(f"Not borne out by its source: {plain(sentence)}", file=stream)
-    for note in answer.notes:
+    for note in notes(answer):
         print(plain(note), file=stream)
-    if not answer.abstained and answer.offered < len(answer.hits):
-        left = "; ".join(_named(hit) for hit in answer.hits[answer.offered :])
-        print(f"Not read, for want of room: {left}", file=stream)
     if answer.abstained and answer.hits:
         print("\nNearest passages:", file=stream)
         show_hits(answer.hits[:3], stream)
+    return answer
+
+
+def show_sources(answer: Answer, stream: TextIO) -> None:
+    """The passages that an answer cites, in full."""
+    for citation in answer.citations:
+        passage = citation.passage
+        print(f"[{citation.number}] {plain(passage.document)}{_place(passage.place)}", file=stream)
+        print("    " + "\n    ".join(map(plain, passage.text.splitlines())), file=stream)
 
 
 def show_pairs(pairs: Mapping[str, Any], stream: TextIO) -> None:

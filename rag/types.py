@@ -178,6 +178,14 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Exchange:
+    """What was asked before in a conversation, in words that stand alone, and what was answered."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
 class Citation:
     """Marker [number] of an answer and the passage that it names. `supported` is False when a sentence that
     carries the marker says something the passage does not."""
@@ -221,8 +229,10 @@ class Answer:
     `hits` are all passages retrieved, best first, of which the first ones were `offered` to the writer: `spans` name
     them by their rank, as markers do, and `confidence` and `spans` are as the writer gave them (`Written`). `notes`
     say what was done otherwise than asked for, such as passages left out for want of memory.
-    `unsupported` are sentences of `text` that no cited passage bears out; `dropped_markers` are markers the model
-    made up, which were taken out. `timings` are seconds by stage.
+    `unsupported` are sentences of `text` that no cited passage bears out; `repaired` are those whose citation was
+    missing or wrong and was set right; `dropped_markers` are markers the model made up, which were taken out.
+    `understood` is the question as it was searched for: a follow-up, in words that stand alone. `forgotten` counts the
+    earliest exchanges, for which the prompt had no room. `timings` are seconds by stage.
     """
 
     question: str
@@ -237,6 +247,9 @@ class Answer:
     confidence: float | None = None
     spans: tuple[Span, ...] = ()
     notes: tuple[str, ...] = ()
+    repaired: tuple[str, ...] = ()
+    understood: str = ""
+    forgotten: int = 0
     timings: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -424,12 +437,21 @@ class Writer(Protocol):
 
     `fit` returns the leading hits that the writer can use at once (a model's window is finite); `write` streams
     an answer over exactly those, and returns what else it knows of it (`written = yield from writer.write(...)`).
-    An empty text means that nothing in them answers the question. Closing the generator stops the writer.
+    An empty text means that nothing in them answers the question. Closing the generator stops the writer. `recall`
+    returns the latest exchanges of a conversation that it has room for, to be handed to the other two.
     """
 
     @property
     def name(self) -> str: ...
 
-    def fit(self, question: str, hits: Sequence[Hit]) -> list[Hit]: ...
+    def recall(self, question: str, history: Sequence[Exchange]) -> list[Exchange]: ...
 
-    def write(self, question: str, hits: Sequence[Hit]) -> Writing: ...
+    def fit(self, question: str, hits: Sequence[Hit], history: Sequence[Exchange] = ()) -> list[Hit]: ...
+
+    def write(self, question: str, hits: Sequence[Hit], history: Sequence[Exchange] = ()) -> Writing: ...
+
+
+class Rewriter(Protocol):
+    """A follow-up question in words that stand alone; any other question as it is."""
+
+    def rewrite(self, question: str, history: Sequence[Exchange]) -> str: ...

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rag.answer import MAX_QUESTION, Asker, clean_question
 from rag.errors import UsageError
-from rag.types import Answer, Hit, Passage, Span, Writing, Written
+from rag.types import Answer, Exchange, Hit, Passage, Span, Writing, Written
 
 
 def hit(text: str, document: str = "handbook.pdf", place: str = "p. 1") -> Hit:
@@ -173,6 +173,80 @@ def test_a_refusal_says_how_sure_and_points_at_nothing() -> None:
 
 def test_nobody_is_sure_where_nothing_was_found() -> None:
     assert Asker(Shelf([]), Scribe("never", knows=Written(1.0))).ask("What does Beta cost?").confidence is None
+
+
+# ------------------------------------------------------------------------------------------- follow-ups
+
+HISTORY = [
+    Exchange("What does Alpha cost?", "Alpha costs 20 euros [1]."),
+    Exchange("How long is leave?", "28 days [1]."),
+]
+
+
+class Recalls(Scribe):
+    """A writer that recalls the last exchange only, and has no room for a hit beside it when `crowded`."""
+
+    def __init__(self, *pieces: str, crowded: bool = False) -> None:
+        super().__init__(*pieces)
+        self._crowded = crowded
+        self.told: list[Sequence[Exchange]] = []
+
+    def recall(self, question: str, history: Sequence[Exchange]) -> list[Exchange]:
+        return list(history[-1:])
+
+    def fit(self, question: str, hits: Sequence[Hit], history: Sequence[Exchange] = ()) -> list[Hit]:
+        return [] if history and self._crowded else list(hits)
+
+    def write(self, question: str, hits: Sequence[Hit], history: Sequence[Exchange] = ()) -> Writing:
+        self.told.append(history)
+        return (yield from super().write(question, hits))
+
+
+class Echo:
+    """A rewriter that puts the last question in front."""
+
+    def rewrite(self, question: str, history: Sequence[Exchange]) -> str:
+        return f"{history[-1].question} {question}"
+
+
+def test_a_follow_up_is_searched_for_in_words_that_stand_alone() -> None:
+    shelf, scribe = Shelf(HITS), Recalls("The notice period is 3 months [2].")
+    answer = Asker(shelf, scribe, Echo()).ask(" And notice? ", 3, HISTORY)
+    assert shelf.asked == [("How long is leave? And notice?", 3)]
+    assert (answer.question, answer.understood) == ("And notice?", "How long is leave? And notice?")
+    assert scribe.told == [[HISTORY[1]]]
+    assert answer.forgotten == 1
+    assert set(answer.timings) == {"understand", "retrieve", "first_token", "write", "check"}
+
+
+def test_what_was_understood_can_be_shown_first_and_is_not_worked_out_twice() -> None:
+    shelf = Shelf(HITS)
+    asker = Asker(shelf, Recalls("28 days [1]."), Echo())
+    understood = asker.understand("And notice?", HISTORY)
+    run(asker.stream("And notice?", 3, HISTORY, understood="What is notice?"))
+    assert understood == "How long is leave? And notice?"
+    assert shelf.asked == [("What is notice?", 3)]
+
+
+def test_a_passage_goes_before_all_history() -> None:
+    scribe = Recalls("28 days [1].", crowded=True)
+    answer = Asker(Shelf(HITS), scribe, Echo()).ask("And leave?", 3, HISTORY)
+    assert (answer.offered, answer.forgotten, scribe.told) == (3, 2, [()])
+
+
+def test_without_history_or_rewriter_the_question_is_asked_as_it_is() -> None:
+    for asker, history in (
+        (Asker(Shelf(HITS), Recalls("28 days [1].")), HISTORY),
+        (Asker(Shelf(HITS), Scribe("x")), []),
+    ):
+        answer = asker.ask("How long is leave?", 3, history)
+        assert answer.understood == answer.question == "How long is leave?"
+
+
+def test_citations_set_right_are_told() -> None:
+    answer = Asker(Shelf(HITS), Scribe("The notice period is three months [1].")).ask("What is the notice period?")
+    assert answer.text == "The notice period is three months [2]."
+    assert answer.repaired == (answer.text,)
 
 
 # -------------------------------------------------------------------------------------------- question

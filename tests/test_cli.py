@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from conftest import Shelf, WordEmbedder
 
-from rag import config as compose
+from rag import compose
 from rag.cli import main
 from rag.index.collection import Collection
 
@@ -45,7 +45,7 @@ PROBE = [
     sys.executable,
     "-c",
     f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); from conftest import WordEmbedder\n"
-    "from rag import cli, config; config.embedder = lambda _: WordEmbedder(); sys.exit(cli.main())",
+    "from rag import cli, compose; compose.embedder = lambda _: WordEmbedder(); sys.exit(cli.main())",
 ]
 
 

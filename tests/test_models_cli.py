@@ -14,7 +14,8 @@ from hub import Hub, serving
 from tiny import SAID, tiny_llama
 
 from rag.cli import main
-from rag.config import Config, _options, generator
+from rag.compose import _options, generator
+from rag.config import Config
 from rag.errors import UsageError
 from rag.generation.formats import Format
 from rag.generation.models import MODELS

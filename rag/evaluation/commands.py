@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rag.evaluation.record import LostBy
     from rag.evaluation.run import Progress, Report
     from rag.index.collection import Collection
-    from rag.types import Example, Hit, Writer, Writing
+    from rag.types import Example, Exchange, Hit, Writer, Writing
 
 BELOW, INCOMPLETE = 1, 3  # exit codes: a figure is worse than asked for; rows or questions to look at
 
@@ -66,14 +66,14 @@ def add_commands(command: Command) -> None:
 
 
 def _eval(options: argparse.Namespace) -> int:
-    from rag import config as compose
+    from rag.config import whole_number
     from rag.evaluation import show
     from rag.evaluation.questions import read_questions
     from rag.evaluation.threshold import Threshold
 
     asked_for = [Threshold.parse(text) for text in options.fail_under]
-    options.k = compose.whole_number("-k", options.k)
-    limit = options.limit and compose.whole_number("--limit", options.limit, most=None)
+    options.k = whole_number("-k", options.k)
+    limit = options.limit and whole_number("--limit", options.limit, most=None)
     skipped: list[BadRow] = []
     examples = list(read_questions(options.questions, skipped.append))[:limit]
     for row in skipped:
@@ -90,7 +90,7 @@ def _eval(options: argparse.Namespace) -> int:
 
 
 def _measured(options: argparse.Namespace, examples: Sequence[Example], skipped: Sequence[BadRow]) -> Report:
-    from rag import config as compose
+    from rag import compose
     from rag.answer import Asker
     from rag.evaluation import show
     from rag.evaluation.run import evaluate, evaluate_retrieval
@@ -113,13 +113,13 @@ def _measured(options: argparse.Namespace, examples: Sequence[Example], skipped:
         }
         if options.retrieval_only:
             return evaluate_retrieval(examples, retriever, options.out, k=options.k, **how)
-        writer = compose.writer(config, by, terminal.say, batch=True)
-        asker = Asker(retriever, _Leading(writer, config.passages))
+        writer = compose.writer(config, by, tell=terminal.say, batch=True)
+        asker = Asker(retriever, _Leading(writer, config.passages), alike=compose.similarity(by))
         return evaluate(
             examples,
             lambda question: asker.ask(question, max(options.k, config.passages)),
             options.out,
-            judge=compose.generator(config, options.judge, terminal.say).batch if options.judge else None,
+            judge=compose.generator(config, options.judge, terminal.say, batch=True) if options.judge else None,
             tokens=by,
             **how,
         )
@@ -136,7 +136,7 @@ class _How(TypedDict):
 
 def _stages(config: Config, collection: Collection, by: TextEmbedder, k: int) -> Callable[[str], list[Stage]]:
     """What the stages of retrieval give for a question of which the first `k` hits are wanted."""
-    from rag import config as compose
+    from rag import compose
     from rag.evaluation.explain import stages
     from rag.retrieval.fuse import Hybrid
 
@@ -173,11 +173,14 @@ class _Leading:
     def name(self) -> str:
         return self.inner.name
 
-    def fit(self, question: str, hits: Sequence[Hit]) -> list[Hit]:
-        return self.inner.fit(question, hits[: self.passages])
+    def recall(self, question: str, history: Sequence[Exchange]) -> list[Exchange]:
+        return self.inner.recall(question, history)
 
-    def write(self, question: str, hits: Sequence[Hit]) -> Writing:
-        return self.inner.write(question, hits)
+    def fit(self, question: str, hits: Sequence[Hit], history: Sequence[Exchange] = ()) -> list[Hit]:
+        return self.inner.fit(question, hits[: self.passages], history)
+
+    def write(self, question: str, hits: Sequence[Hit], history: Sequence[Exchange] = ()) -> Writing:
+        return self.inner.write(question, hits, history)
 
 
 def _settings(config: Config, collection: Collection, by: TextEmbedder, options: argparse.Namespace) -> dict[str, Any]:
@@ -209,13 +212,14 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _explain(options: argparse.Namespace) -> int:
-    from rag import config as compose
+    from rag import compose
     from rag.answer import clean_question
+    from rag.config import whole_number
     from rag.evaluation import show
     from rag.evaluation.explain import explain, missing_from
     from rag.types import Evidence
 
-    page = options.page and compose.whole_number("--page", options.page, most=None)
+    page = options.page and whole_number("--page", options.page, most=None)
     config = _config(options)
     question = clean_question(options.question)
     collection = compose.collection(config)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from rag.generation.evidence import FEATURES, Candidate, candidates, features, shortlist
 from rag.generation.spans import shortest
-from rag.types import Embedder, Hit, Span, Writing, Written
+from rag.types import Embedder, Exchange, Hit, Span, Writing, Written
 
 if TYPE_CHECKING:
     from rag.types import Vectors
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 PASSAGES = 8  # read at most: more cost time and add little
 EMBEDDED = 48  # sentences at most; of more than that, those that share most words with the question
 SENTENCES = 2  # quoted at most
+FITTED_FOR = "all-MiniLM-L6-v2"  # whose cosines every threshold on them was chosen for
 
 SECOND = 0.4  # a second sentence is quoted when its odds by the ranking are at least this share of the first one's
 
@@ -79,10 +80,14 @@ class ExtractiveWriter:
     def name(self) -> str:
         return "extractive"
 
-    def fit(self, question: str, hits: Sequence[Hit]) -> list[Hit]:
+    def recall(self, question: str, history: Sequence[Exchange]) -> list[Exchange]:
+        """All of it: a question that stands alone is quoted for without it, so none is left out."""
+        return list(history)
+
+    def fit(self, question: str, hits: Sequence[Hit], history: Sequence[Exchange] = ()) -> list[Hit]:
         return list(hits[:PASSAGES])
 
-    def write(self, question: str, hits: Sequence[Hit]) -> Writing:
+    def write(self, question: str, hits: Sequence[Hit], history: Sequence[Exchange] = ()) -> Writing:
         scored = self.score(question, hits)
         chosen = self._chosen(scored)
         for index, candidate in enumerate(chosen):
@@ -105,6 +110,11 @@ class ExtractiveWriter:
         probability = 1 / (1 + np.exp(-odds))
         order = np.argsort(-evidence, kind="stable")
         return [Scored(found[i], float(evidence[i]), float(probability[i])) for i in order]
+
+    def confidence(self, question: str, hits: Sequence[Hit]) -> float | None:
+        """How probable it is that the best sentence answers the question; None where there is nothing to quote."""
+        scored = self.score(question, self.fit(question, hits))
+        return scored[0].probability if scored else None
 
     def _similarity(self, question: str, found: Sequence[Candidate]) -> list[float]:
         """Cosine of the question and each candidate; 0 for those that are not worth embedding."""

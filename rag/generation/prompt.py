@@ -11,7 +11,9 @@ from collections.abc import Sequence
 
 from rag.errors import UsageError
 from rag.generation.check import unmarked
-from rag.types import Generator, Hit, Message, Passage
+from rag.generation.injection import without_orders
+from rag.generation.sentences import MARKER
+from rag.types import Exchange, Generator, Hit, Message, Passage
 
 REFUSAL = "The documents do not say."
 
@@ -23,6 +25,8 @@ SYSTEM = (
 )
 REMINDER = f"Answer briefly from the passages, with [n] after each claim, or write exactly: {REFUSAL}"
 QUOTE = '"""'
+EXCHANGES = 3  # earlier ones in a prompt, at most
+HISTORY_SHARE = 0.25  # of the room for passages that they may take
 
 _ZERO_WIDTH = "\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff"
 _GAP = rf"[\s*_{_ZERO_WIDTH}]*"
@@ -41,14 +45,33 @@ _CONTROL = re.compile(  # where a space inside breaks a control token
 )
 
 
-def messages(question: str, passages: Sequence[Passage]) -> list[Message]:
-    """A system turn that never changes (its KV cache can be kept) and a user turn: passages, then the question."""
+def messages(question: str, passages: Sequence[Passage], history: Sequence[Exchange] = ()) -> list[Message]:
+    """A system turn that never changes (its KV cache can be kept), earlier exchanges, which only grow, and a user turn:
+    passages, then the question. Earlier answers lose their markers, which number other passages."""
+    turns = [Message("system", SYSTEM)]
+    for earlier in history:
+        answer = neutral(without_orders(MARKER.sub("", earlier.answer)))
+        turns += [Message("user", neutral(earlier.question)), Message("assistant", answer)]
     quoted = "".join(f"{_quoted(n, passage)}\n\n" for n, passage in enumerate(passages, start=1))
-    asked = f"{quoted}Question: {neutral(question)}\n\n{REMINDER}"
-    return [Message("system", SYSTEM), Message("user", asked)]
+    return [*turns, Message("user", f"{quoted}Question: {neutral(question)}\n\n{REMINDER}")]
 
 
-def fit(question: str, hits: Sequence[Hit], generator: Generator, reserve: int) -> list[Hit]:
+def recall(
+    question: str, history: Sequence[Exchange], generator: Generator, reserve: int, most: int = EXCHANGES
+) -> list[Exchange]:
+    """The latest exchanges, whole and at most `most`, that take no more than HISTORY_SHARE of the room that question
+    and instructions leave: passages matter more."""
+    kept = list(history[-most:])
+    bare = generator.prompt_tokens(messages(question, []))
+    room = HISTORY_SHARE * (generator.window - reserve - bare)
+    while kept and generator.prompt_tokens(messages(question, [], kept)) - bare > room:
+        kept = kept[1:]
+    return kept
+
+
+def fit(
+    question: str, hits: Sequence[Hit], generator: Generator, reserve: int, history: Sequence[Exchange] = ()
+) -> list[Hit]:
     """The most leading hits with which prompt + `reserve` <= window, counted by the generator itself.
 
     Raises UsageError when the question alone leaves no room for an answer of `reserve` tokens.
@@ -56,7 +79,7 @@ def fit(question: str, hits: Sequence[Hit], generator: Generator, reserve: int) 
     passages = [hit.passage for hit in hits]
 
     def room(n: int) -> int:
-        return generator.window - reserve - generator.prompt_tokens(messages(question, passages[:n]))
+        return generator.window - reserve - generator.prompt_tokens(messages(question, passages[:n], history))
 
     if hits and room(len(hits)) >= 0:  # the usual case costs one count
         return list(hits)

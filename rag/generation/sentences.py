@@ -21,7 +21,7 @@ MARKER = re.compile(
 
 _MARKERS = r"(?:\s*\[(?:[a-z]+\s+)?[0-9][0-9,;\s–-]*\])*"
 _END = re.compile(
-    rf"[.!?…]+[\"'”’»)]*{_MARKERS}(?=\s+[\"'“‘«(\[]?[^\W_a-zß-öø-ÿ])"  # before a capital or a digit
+    rf"[.!?…]+[\"'”’»)]*{_MARKERS}(?=\s+(?!\[[0-9])[\"'“‘«(\[]?[^\W_a-zß-öø-ÿ])"  # a capital or digit
     rf"|[.!?…]+[\"'”’»)]*{_MARKERS}(?=\s*$)"
     rf"|[。！？]+[」』”]*{_MARKERS}"
 )

@@ -134,6 +134,11 @@ class Collection:
         """Anything unusual about the index, fit to be shown."""
         return self._snapshot.notes if self._snapshot else ()
 
+    @property
+    def state(self) -> object:
+        """Is another one whenever a writer has committed since."""
+        return self._reading().state
+
     def roots(self) -> list[Path]:
         """The folders that were indexed."""
         return self._reading().roots()

@@ -33,7 +33,7 @@ from rag.types import Embedder, Hit, Passage
 HITS = 8
 RANKED = ("similarity", "passage", "words", "before", "around", "names", "there", "missing", "rank")
 DECIDED = ("named", "numbered")
-REFUSED = (0.05, 0.1, 0.15, 0.2, 0.3)  # shares of answerable questions to report a threshold for
+REFUSED = (0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3)  # shares of answerable questions to report a threshold for
 
 
 @dataclass

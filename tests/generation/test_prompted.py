@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from rag.generation.prompted import PromptedWriter, without_refusal
-from rag.types import Hit, Message, Passage
+from rag.generation.prompted import LEAST_BEARING, PromptedWriter, without_refusal
+from rag.types import Exchange, Hit, Message, Passage
 
 
 def hit(text: str) -> Hit:
@@ -43,6 +43,33 @@ def test_writes_what_the_model_says_over_the_hits_given() -> None:
     assert limit == 77
     assert "Alpha: 20" in turns[-1].content
     assert "Beta: 30" in turns[-1].content
+
+
+def test_history_goes_into_the_prompt_as_far_as_there_is_room() -> None:
+    model = Scripted(["Alpha costs 20 [1]."])
+    writer = PromptedWriter(model, reserve=77)
+    history = [Exchange(f"Question {n}?", f"Answer {n} [1].") for n in range(5)]
+    assert writer.recall("And Alpha?", history) == history[-3:]
+    list(writer.write("What does Alpha cost?", [hit("Alpha: 20")], history[-3:]))
+    [(turns, _)] = model.asked
+    assert [turn.role for turn in turns] == ["system", *["user", "assistant"] * 3, "user"]
+    assert (turns[1].content, turns[2].content) == ("Question 2?", "Answer 2 .")
+
+
+@pytest.mark.parametrize(
+    ("bearing", "asked"), [(None, 1), (LEAST_BEARING, 1), (0.9, 1), (LEAST_BEARING - 0.001, 0), (0.0, 0)]
+)
+def test_where_nothing_bears_on_the_question_the_model_is_not_asked(bearing: float | None, asked: int) -> None:
+    model = Scripted(["Alpha costs 20 [1]."])
+    writing = PromptedWriter(model, bearing=lambda question, hits: bearing).write("Why?", [hit("Alpha: 20")])
+    pieces, written = [], None
+    while written is None:
+        try:
+            pieces.append(next(writing))
+        except StopIteration as end:
+            written = end.value
+    assert written.confidence == bearing
+    assert len(model.asked) == len(pieces) == asked
 
 
 @pytest.mark.parametrize(
