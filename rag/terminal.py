@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import json
-import os
 import sys
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
@@ -74,9 +73,9 @@ class StepProgress:
             say(f"step {step:,} of {steps:,}: {told}")
 
 
-def show_trained(reader: str, steps: int, seconds: float, stream: TextIO) -> None:
-    print(plain(f"{reader}: trained in {counted(steps, 'step')} and {seconds:,.0f} s."), file=stream)
-    print(plain(f"Ask with it: RAG_READER={os.path.dirname(reader)} rag ask …"), file=stream)
+def show_trained(what: str, steps: int, seconds: float, use: str, stream: TextIO) -> None:
+    print(plain(f"{what}: trained in {counted(steps, 'step')} and {seconds:,.0f} s."), file=stream)
+    print(plain(f"Ask with it: {use}"), file=stream)
 
 
 class SyncProgress:

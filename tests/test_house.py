@@ -33,7 +33,7 @@ def level(module: str) -> float:
     first = parts[1] if len(parts) > 1 else ""
     if first in {"", "types", "errors"}:
         return 0
-    if first == "encoder":
+    if first in {"encoder", "training"}:
         return 0.5
     if first in WINGS:
         return 1

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +22,10 @@ def attach(network: Any, name: str, *, merge: bool) -> Any:
     Raises ModelError when the adapter is missing, pickled, or made for another model.
     """
     folder = _folder(name)
+    peft = library()
     try:
-        from peft import PeftModel
-    except ImportError as error:
-        raise ModelError("LoRA adapters need peft, which is not installed: pip install 'beluga-rag[gpu]'.") from error
-    try:
-        adapted = PeftModel.from_pretrained(network, folder, is_trainable=False)
+        with without_renames():
+            adapted = peft.PeftModel.from_pretrained(network, folder, is_trainable=False)
         if merge:
             return adapted.merge_and_unload(safe_merge=True).eval()
     except (OSError, ValueError, KeyError, RuntimeError) as error:
@@ -33,6 +34,23 @@ def attach(network: Any, name: str, *, merge: bool) -> Any:
             f"{_made_for(folder)}. Nothing was changed; leave --adapter out, or use it with its own model."
         ) from error
     return adapted.get_base_model().eval()  # peft has put its layers into it
+
+
+def library() -> Any:
+    """peft. Raises ModelError where it is not installed."""
+    try:
+        import peft
+    except ImportError as error:
+        raise ModelError("LoRA adapters need peft, which is not installed: pip install 'beluga-rag[gpu]'.") from error
+    return peft
+
+
+@contextmanager
+def without_renames() -> Iterator[None]:
+    """Without a word on names that transformers 5.23 has others for: peft uses the old ones, and 5.17 has no others."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
+        yield
 
 
 def _folder(name: str) -> Path:

@@ -34,6 +34,12 @@ def rendered(form: Format, turns: Sequence[Message]) -> str:
     return _RENDERERS[form](turns)
 
 
+def answered(form: Format, turns: Sequence[Message], text: str) -> str:
+    """The prompt and, as the format puts it behind that, the assistant's text."""
+    whole = rendered(form, [*turns, Message("assistant", text)])
+    return whole[: whole.index(text, len(rendered(form, turns))) + len(text)]
+
+
 def stable_beluga(turns: Sequence[Message]) -> str:
     """As on Stable Beluga's model card."""
     heads = {"system": "### System:", "user": "### User:", "assistant": "### Assistant:"}

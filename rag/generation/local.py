@@ -16,11 +16,12 @@ from typing import Any, Protocol
 from rag.errors import OutOfMemoryError, UsageError
 from rag.generation.decode.simple import simple_tokens
 from rag.generation.fetch import Tell, files_of, ignore
-from rag.generation.formats import Format, rendered, until_turn
+from rag.generation.formats import until_turn
 from rag.generation.models import Model
 from rag.generation.options import Options
 from rag.generation.sampling import Draw
-from rag.generation.weights import load
+from rag.generation.turns import Turns, end_tokens
+from rag.generation.weights import load, window
 from rag.types import Message
 
 
@@ -73,16 +74,9 @@ class LocalGenerator:
         loaded = load(model, files_of(model, tell), self._device, options, tell)
         self._tokenizer, self._model = loaded.tokenizer, loaded.network
         self._words = Lock()  # a tokenizer that is read and set by two threads at once raises "Already borrowed"
-        has_template = self._tokenizer.chat_template is not None
-        own = Format.CHAT_TEMPLATE if has_template else Format.STABLE_BELUGA
-        self._format = options.format or model.format or own
-        if self._format is Format.CHAT_TEMPLATE and not has_template:
-            raise UsageError(f"{model.name} has no chat template. Set RAG_FORMAT to one of its own format.")
-        added = self._tokenizer.get_added_vocab()
-        self._controls = sorted((t for t in added if len(t) > 1 and not t.isspace() and not t.isalnum()), key=len)
-        ends = self._model.generation_config.eos_token_id
-        self._ends = {self._tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])} - {None}
-        self._loop = (loop or self._usual_loop())(self._model, frozenset(self._ends))
+        self._ends = end_tokens(self._tokenizer, self._model)
+        self._turns = Turns(model, self._tokenizer, self._ends, options.format)
+        self._loop = (loop or self._usual_loop())(self._model, self._ends)
         self._sampling = options.sampling
 
     def _usual_loop(self) -> MakeLoop:
@@ -98,8 +92,7 @@ class LocalGenerator:
 
     @property
     def window(self) -> int:
-        longest = int(getattr(self._model.config, "max_position_embeddings", 0) or 0)
-        return min(self._spec.window or longest, longest or self._spec.window)
+        return window(self._spec, self._model)
 
     def prompt_tokens(self, messages: Sequence[Message]) -> int:
         return len(self._encode(messages))
@@ -117,7 +110,7 @@ class LocalGenerator:
 
     def _text(self, prompt: list[int], max_new_tokens: int) -> Iterator[str]:
         with closing(self._decoded(prompt, max_new_tokens)) as pieces:
-            yield from until_turn(pieces, self._format)
+            yield from until_turn(pieces, self._turns.format)
 
     def _decoded(self, prompt: list[int], max_new_tokens: int) -> Generator[str, None, None]:
         """Text as soon as it is final: a character of several tokens, or a word's joint, waits for its last one."""
@@ -160,36 +153,8 @@ class LocalGenerator:
             torch.cuda.empty_cache()
 
     def _encode(self, messages: Sequence[Message]) -> list[int]:
-        """Token ids of the prompt. Control tokens come from the format alone, never from a message's text."""
-        turns = [Message(turn.role, self._harmless(turn.content)) for turn in messages]
         with self._words:
-            return self._encoded(turns)
-
-    def _encoded(self, turns: Sequence[Message]) -> list[int]:
-        if self._format is not Format.CHAT_TEMPLATE:
-            split = not self._format.has_control_tokens
-            return list(self._tokenizer(rendered(self._format, turns), split_special_tokens=split)["input_ids"])
-        from jinja2 import TemplateError
-
-        try:
-            return self._templated(turns)
-        except TemplateError:  # as of models that know no system turn: its text opens the user's then
-            system, first, *rest = turns
-            return self._templated([Message(first.role, f"{system.content}\n\n{first.content}"), *rest])
-
-    def _templated(self, turns: Sequence[Message]) -> list[int]:
-        chat = [{"role": turn.role, "content": turn.content} for turn in turns]
-        encoded = self._tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=True)
-        return list(encoded["input_ids"])
-
-    def _harmless(self, text: str) -> str:
-        """The text with a space inside whatever this tokenizer would take for one of its control tokens, and without
-        the halves of characters that none can read. (Its own `sanitize_control_tokens` is not in every version that
-        we support.)"""
-        text = text.encode("utf-8", "replace").decode("utf-8")
-        for token in self._controls:
-            text = text.replace(token, f"{token[0]} {token[1:]}")
-        return text
+            return self._turns.prompt(messages)
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -55,7 +55,7 @@ def load(
     import torch
     from safetensors import SafetensorError
 
-    stored = _config(model, folder)
+    stored = config_of(model, folder)
     _refuse_without_libraries(model, stored)
     half = stored.get("dtype", stored.get("torch_dtype")) in ("float16", "bfloat16")
     choice = choose(
@@ -110,11 +110,18 @@ def _loaded(
     return tokenizer, network, sorted(report["missing_keys"])
 
 
-def _config(model: Model, folder: Path) -> dict[str, Any]:
+def config_of(model: Model, folder: Path) -> dict[str, Any]:
+    """Its config.json. Raises ModelError when that cannot be read."""
     try:
         return dict(json.loads((folder / "config.json").read_bytes()))
     except (OSError, ValueError, TypeError) as error:
         raise ModelError(damaged(model, folder, f"config.json cannot be read ({error})")) from error
+
+
+def window(model: Model, network: Any) -> int:
+    """The tokens that prompt and answer share."""
+    longest = int(getattr(network.config, "max_position_embeddings", 0) or 0)
+    return min(model.window or longest, longest or model.window)
 
 
 def _stored_quantised(config: dict[str, Any]) -> str:

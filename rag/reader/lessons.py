@@ -44,7 +44,10 @@ def load(files: Sequence[Path]) -> Lessons:
     for number, path in enumerate(files):
         for line, row in _rows(path):
             try:
-                lessons.extend(_lessons(json.loads(row), group=f"{number}:{path.stem}"))
+                found = list(_lessons(json.loads(row), group=f"{number}:{path.stem}"))
+                if not found:
+                    raise ValueError("no evidence with a text in which an answer stands")
+                lessons.extend(found)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 problems.append(f"{path}:{line}: {_told(error)}")
     if not lessons:

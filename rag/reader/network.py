@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from rag.encoder.checkpoint import Checkpoint
 from rag.reader.weights import Weights
+from rag.training import learned
 
 FROZEN = "embeddings.word_embeddings."  # taken from the encoder that is installed: neither trained nor shipped
 
@@ -120,7 +121,3 @@ def load(network: ReaderNetwork, weights: Weights) -> None:
         for name, parameter in learned(network):
             tensor = weights.tensor(name.removeprefix("encoder.")).astype("float32")
             parameter.copy_(torch.from_numpy(tensor))
-
-
-def learned(network: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    return ((name, parameter) for name, parameter in network.named_parameters() if parameter.requires_grad)

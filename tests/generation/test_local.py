@@ -405,7 +405,8 @@ def formats(random: Path) -> list[LocalGenerator]:
     made = LocalGenerator(find(str(random)), device="cpu")
     every = [copying(made) for _ in Format]
     for generator, form in zip(every, Format, strict=True):
-        generator._format = form
+        generator._turns = copying(made._turns)
+        generator._turns.format = form
     made._tokenizer.chat_template = CHATML
     return every
 

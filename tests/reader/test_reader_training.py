@@ -17,7 +17,8 @@ from rag.reader.mining import mine
 from rag.reader.network import ReaderNetwork, TorchEngine, exported, load
 from rag.reader.pairs import Pairs
 from rag.reader.read import Reader, best_span, whole_words
-from rag.reader.training import Progress, Settings, rate, train
+from rag.reader.training import train
+from rag.training import Progress, Settings
 from rag.types import Passage
 
 TOWNS = ["Leeds", "Berlin", "Oslo", "Quito", "Lima", "Porto", "Ghent", "Turin"]
@@ -152,7 +153,3 @@ def test_whole_words() -> None:
     text = "Ada Smithson, 1910"
     assert text[slice(*whole_words(text, 5, 8))] == "Smithson"
     assert text[slice(*whole_words(text, 14, 18))] == "1910"
-
-
-def test_the_learning_rate_rises_and_falls() -> None:
-    assert [rate(step, 10, 0.2) for step in (0, 1, 2, 6, 9)] == [0.5, 1.0, 1.0, 0.5, 0.125]
