@@ -6,7 +6,8 @@
      ├─ LockedError          4   another process is writing to the collection
      ├─ DamagedError         5   what is stored is not what was written
      ├─ ModelError           6   a model is missing, incomplete or not the one expected
-     └─ StorageError         7   the disk is full, read-only or not ours to write
+     ├─ StorageError         7   the disk is full, read-only or not ours to write
+     └─ NetworkError         8   a wiki does not answer, or not as it should
 
 Each message says what happened, to which file, what is safe, and what to do. Exit code 3 is no error: it is a
 sync that ended well and has files to report. 130 is Ctrl-C.
@@ -45,3 +46,7 @@ class ModelError(RagError):
 
 class StorageError(RagError):
     exit_code = 7
+
+
+class NetworkError(RagError):
+    exit_code = 8

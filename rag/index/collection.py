@@ -16,7 +16,7 @@ from rag.index.ledger import Ledger
 from rag.index.lock import writing
 from rag.index.sync import Progress, plan, reported, sync
 from rag.index.view import View
-from rag.types import Card, Embedder, FileReport, Fingerprint, Source, SyncReport
+from rag.types import Card, Embedder, FileReport, Fingerprint, Origin, Source, SyncReport
 
 LEDGER = "ledger.sqlite"
 LOCK = "writer.lock"
@@ -116,9 +116,10 @@ class Collection:
         except OSError as error:
             raise StorageError(f"{self.home} cannot be opened: {error.strerror}. Nothing was changed.") from error
 
-    def index(self, pattern: str | None = None) -> View:
-        """The collection as something to search; with a glob, only documents whose name it matches."""
-        return View(self._reading(), self._current, pattern)
+    def index(self, pattern: str | None = None, only: Origin | None = None) -> View:
+        """The collection as something to search; with a glob, only documents whose name it matches; with an origin,
+        only those of that kind."""
+        return View(self._reading(), self._current, pattern, only)
 
     def check_fingerprint(self, made_by: Fingerprint) -> None:
         """Raises FingerprintError unless the vectors were made by the same model in the same way."""

@@ -289,6 +289,9 @@ class _Writer:
 
     def _record(self, reading: Reading, passages: Sequence[Passage], vectors: Mapping[bytes, bytes]) -> None:
         """One transaction: the new version stands before the old one goes, and both or neither happen."""
+        held = self._known.get(reading.entry.key)
+        if held and held.document is not None and reading.outcome.status is Status.UNREADABLE:
+            return _keep(self._ledger, replace(reading.entry, problem=reading.outcome), held)
         with self._ledger.transaction():
             before = self._ledger.document_of(reading.entry.version)
             document = None
