@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import codecs
 import errno
 import io
-import json
 import os
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rag import __version__, terminal
 from rag.errors import RagError, StorageError, UsageError
 from rag.evaluation.commands import add_commands
+from rag.shapes import answer_shape, hits_shape, sync_shape
 
 if TYPE_CHECKING:
     from rag.config import Config
     from rag.index.collection import Collection
-    from rag.types import Answer, Hit
 
 EXIT_CODES = (
     "exit codes: 0 all good · 2 wrong argument or setting · 3 done, with files to look at · 4 another process is"
@@ -45,12 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _flush()
         return code
     except RagError as error:
-        _say(f"rag: {error}")
+        terminal.say(f"rag: {error}")
         return error.exit_code
     except KeyboardInterrupt as stop:
         if sys.stderr and sys.stderr.isatty():
-            _say("")  # the terminal has written ^C
-        _say(str(stop) or "Stopped. What was done is safe; run the same command again to go on.")
+            terminal.say("")  # the terminal has written ^C
+        terminal.say(str(stop) or "Stopped. What was done is safe; run the same command again to go on.")
         return 130
     except BrokenPipeError:  # the reader of our output has gone: not worth a word
         _give_up_output()
@@ -59,18 +55,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.filename is not None or error.errno not in UNWRITABLE:
             raise
         _give_up_output()
-        _say(f"rag: Cannot write the output: {error.strerror}. What is indexed is safe; write it somewhere else.")
+        terminal.say(
+            f"rag: Cannot write the output: {error.strerror}. What is indexed is safe; write it somewhere else."
+        )
         return StorageError.exit_code
 
 
 def _terminated(number: int, frame: object) -> NoReturn:
     raise SystemExit(128 + number)
-
-
-def _say(message: str) -> None:
-    """A line on standard error, whatever foreign text it carries. When nobody can be told, the exit code has to do."""
-    with suppress(OSError):
-        print(terminal.plain(message), file=sys.stderr)
 
 
 def _flush() -> None:
@@ -143,12 +135,7 @@ def _config(options: argparse.Namespace, **given: object) -> Config:
 
 def _warn(notes: Sequence[str]) -> None:
     for note in notes:
-        _say(f"rag: {note}")
-
-
-def _print_json(value: object) -> None:
-    unicode = codecs.lookup(sys.stdout.encoding or "ascii").name == "utf-8"
-    print(json.dumps(value, ensure_ascii=not unicode, indent=2))
+        terminal.say(f"rag: {note}")
 
 
 # ----------------------------------------------------------------------------------------------- commands
@@ -174,8 +161,8 @@ def _index(options: argparse.Namespace) -> int:
             raise KeyboardInterrupt(bar.stopped()) from None
     report = terminal.combined(reports)
     if options.json:
-        listed = {**asdict(report), "files": [file.as_json() for file in report.files]}
-        _print_json({**listed, "actions": actions} if options.dry_run else listed)
+        shape = sync_shape(report)
+        terminal.show_json({**shape, "actions": actions} if options.dry_run else shape, sys.stdout)
     else:
         terminal.show_sync(report, actions, sys.stdout, dry=options.dry_run)
     return report.exit_code
@@ -205,7 +192,7 @@ def _search(options: argparse.Namespace) -> int:
     hits = compose.retriever(config, collection, compose.embedder(config), options.filter).retrieve(question, k)
     _warn(collection.notes)
     if options.json:
-        _print_json({"question": question, "hits": _hits(hits)})
+        terminal.show_json({"question": question, "hits": hits_shape(hits)}, sys.stdout)
     else:
         terminal.show_hits(hits, sys.stdout)
     return 0
@@ -221,7 +208,7 @@ def _ask(options: argparse.Namespace) -> int:
     asker = compose.asker(config, collection, options.filter)
     _warn(collection.notes)
     if options.json:
-        _print_json(_answer(asker.ask(question, config.passages)))
+        terminal.show_json(answer_shape(asker.ask(question, config.passages)), sys.stdout)
     else:
         terminal.show_answer(asker.stream(question, config.passages), sys.stdout)
     return 0
@@ -232,7 +219,7 @@ def _info(options: argparse.Namespace) -> int:
 
     info = compose.collection(_config(options)).info()
     if options.json:
-        _print_json(info)
+        terminal.show_json(info, sys.stdout)
     else:
         terminal.show_pairs(info, sys.stdout)
     return 0
@@ -244,7 +231,7 @@ def _verify(options: argparse.Namespace) -> int:
     collection = compose.collection(_config(options))
     problems = collection.verify()
     if options.json:
-        _print_json({"collection": collection.name, "whole": not problems, "problems": problems})
+        terminal.show_json({"collection": collection.name, "whole": not problems, "problems": problems}, sys.stdout)
     else:
         print("\n".join(map(terminal.plain, problems)) or f"Collection {collection.name!r} is whole.")
     return 5 if problems else 0
@@ -256,7 +243,7 @@ def _repair(options: argparse.Namespace) -> int:
     collection = compose.collection(_config(options))
     done = collection.repair()
     if options.json:
-        _print_json({"collection": collection.name, "done": done})
+        terminal.show_json({"collection": collection.name, "done": done}, sys.stdout)
     else:
         print("\n".join(map(terminal.plain, done)) or f"Collection {collection.name!r} is whole; nothing to repair.")
     return 0
@@ -271,7 +258,7 @@ def _remove(options: argparse.Namespace) -> int:
     if removed:
         collection.remove()
     if options.json:
-        _print_json({"collection": collection.name, "removed": removed})
+        terminal.show_json({"collection": collection.name, "removed": removed}, sys.stdout)
     elif removed:
         print(f"Removed collection {collection.name!r}. The documents themselves are untouched.")
     else:
@@ -289,55 +276,10 @@ def _agreed(collection: Collection) -> bool:
     try:
         return input().strip().lower() in {"y", "yes"}
     except EOFError:
-        _say("")  # Ctrl-D ends no line
+        terminal.say("")  # Ctrl-D ends no line
         return False
     except KeyboardInterrupt:
         raise KeyboardInterrupt("Nothing was removed.") from None
-
-
-# --------------------------------------------------------------------------------------------- JSON shapes
-
-
-def _hits(hits: Sequence[Hit]) -> list[dict[str, Any]]:
-    return [
-        {
-            "rank": rank,
-            "score": round(hit.score, 6),
-            "document": hit.passage.document,
-            "uri": hit.passage.uri,
-            "title": hit.passage.title,
-            "place": hit.passage.place,
-            "page": hit.passage.page,
-            "start": hit.passage.start,
-            "end": hit.passage.end,
-            "text": hit.passage.text,
-        }
-        for rank, hit in enumerate(hits, 1)
-    ]
-
-
-def _answer(answer: Answer) -> dict[str, Any]:
-    return {
-        "question": answer.question,
-        "answer": answer.text,
-        "abstained": answer.abstained,
-        "model": answer.model,
-        "citations": [
-            {
-                "number": citation.number,
-                "document": citation.passage.document,
-                "page": citation.passage.page,
-                "place": citation.passage.place,
-                "text": citation.passage.text,
-                "supported": citation.supported,
-            }
-            for citation in answer.citations
-        ],
-        "hits": _hits(answer.hits),
-        "unsupported": list(answer.unsupported),
-        "dropped_markers": list(answer.dropped_markers),
-        "timings": {stage: round(seconds, 4) for stage, seconds in answer.timings.items()},
-    }
 
 
 if __name__ == "__main__":

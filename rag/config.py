@@ -77,14 +77,15 @@ def _converted(name: str, value: object, kind: type, called: str) -> object:
     return whole_number(called, value) if kind is int else str(value)
 
 
-def whole_number(called: str, value: object) -> int:
-    """A number of passages. Raises UsageError, which calls the setting as the user did."""
-    takes = f"it takes a whole number from 1 to {MOST}"
+def whole_number(called: str, value: object, most: int | None = MOST) -> int:
+    """A number of passages, or of anything else of which there is no `most`. Raises UsageError, which calls the setting
+    as the user did."""
+    takes = "it takes a whole number from 1" + (f" to {most}" if most else "")
     try:
         number = int(str(value))
     except ValueError:
         raise UsageError(f"{called} is {value!r}; {takes}.") from None
-    if not 1 <= number <= MOST:
+    if number < 1 or (most and number > most):
         raise UsageError(f"{called} is {number}; {takes}.")
     return number
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
+import json
+import sys
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -19,6 +23,19 @@ SNIPPET = 300  # characters of a passage that a list of hits shows
 def plain(text: str) -> str:
     """Without anything that a terminal would act on (escapes, direction overrides) or that would break a line."""
     return "".join(c if c.isprintable() else " " for c in text)
+
+
+def say(message: str) -> None:
+    """A line on standard error, whatever foreign text it carries. When nobody can be told, the exit code has to do."""
+    stream = sys.stderr
+    with suppress(OSError):
+        print(plain(message), file=stream)
+
+
+def show_json(value: object, stream: TextIO) -> None:
+    """In ASCII where the stream could not show the rest, so that what is read back is what was written."""
+    is_unicode = codecs.lookup(stream.encoding or "ascii").name == "utf-8"
+    print(json.dumps(value, ensure_ascii=not is_unicode, indent=2), file=stream)
 
 
 def counted(number: int, noun: str) -> str:

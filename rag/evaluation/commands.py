@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
-from rag.errors import UsageError
+from rag import terminal
 
 if TYPE_CHECKING:
     from rag.config import Config
@@ -37,8 +38,8 @@ def add_commands(command: Command) -> None:
     )
     evaluate.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run's folder; begun runs go on")
     evaluate.add_argument("--retrieval-only", action="store_true", help="write no answers")
-    evaluate.add_argument("-k", type=int, default=20, metavar="N", help="hits to measure (default: 20)")
-    evaluate.add_argument("--limit", type=int, metavar="N", help="only the first N questions")
+    evaluate.add_argument("-k", default=20, metavar="N", help="hits to measure (default: 20)")
+    evaluate.add_argument("--limit", metavar="N", help="only the first N questions")
     evaluate.add_argument("--model", metavar="NAME", help="who writes: extractive (default), or a chat model")
     evaluate.add_argument("--judge", metavar="NAME", help="a chat model that judges the answers")
     evaluate.add_argument(
@@ -55,33 +56,33 @@ def add_commands(command: Command) -> None:
     explain = command("explain", _explain, "which stage of retrieval lost a page")
     explain.add_argument("question", metavar="QUESTION")
     explain.add_argument("--document", required=True, metavar="D", help="the document that should have been found")
-    explain.add_argument("--page", type=int, metavar="P", help="the page in it")
+    explain.add_argument("--page", metavar="P", help="the page in it")
 
 
 # --------------------------------------------------------------------------------------------------- eval
 
 
 def _eval(options: argparse.Namespace) -> int:
+    from rag import config as compose
     from rag.evaluation import show
     from rag.evaluation.questions import read_questions
     from rag.evaluation.threshold import Threshold
 
     asked_for = [Threshold.parse(text) for text in options.fail_under]
-    for name, number in (("-k", options.k), ("--limit", options.limit or 1)):
-        if number < 1:
-            raise UsageError(f"{name} is {number}; it takes a whole number from 1.")
+    options.k = compose.whole_number("-k", options.k)
+    limit = options.limit and compose.whole_number("--limit", options.limit, most=None)
     skipped: list[BadRow] = []
-    examples = list(read_questions(options.questions, skipped.append))[: options.limit]
+    examples = list(read_questions(options.questions, skipped.append))[:limit]
     for row in skipped:
-        show.say(f"{options.questions}, {row.where}: {row.reason}; skipped")
+        terminal.say(f"rag: {options.questions}, {row.where}: {row.reason}; skipped")
     report = _measured(options, examples, skipped)
     if options.json:
-        show.as_json({"folder": str(report.folder), **report.as_json()})
+        terminal.show_json({"folder": str(report.folder), **report.as_json()}, sys.stdout)
     else:
         show.report(report)
     worse = [line for threshold in asked_for if (line := threshold.shortfall(report.figures))]
     for line in worse:
-        show.say(line)
+        terminal.say(f"rag: {line}")
     return BELOW if worse else INCOMPLETE if report.failed or report.skipped else 0
 
 
@@ -96,7 +97,7 @@ def _measured(options: argparse.Namespace, examples: Sequence[Example], skipped:
     by = compose.embedder(config)
     retriever = compose.retriever(config, collection, by)
     for note in (*collection.notes, *_warnings(examples, collection)):
-        show.say(note)
+        terminal.say(f"rag: {note}")
     settings = _settings(config, collection, by, options)
     if examples:
         retriever.retrieve(examples[0].question, 1)  # engines are loaded outside of the measured time
@@ -213,7 +214,7 @@ def _compare(options: argparse.Namespace) -> int:
     if options.html:
         write_whole(options.html, comparison_page(comparison))
     if options.json:
-        show.as_json(comparison.as_json())
+        terminal.show_json(comparison.as_json(), sys.stdout)
     else:
         show.comparison(comparison)
     return 0
@@ -226,15 +227,16 @@ def _explain(options: argparse.Namespace) -> int:
     from rag.evaluation.explain import explain, missing_from
     from rag.types import Evidence
 
+    page = options.page and compose.whole_number("--page", options.page, most=None)
     config = _config(options)
     question = clean_question(options.question)
     collection = compose.collection(config)
     through = _stages(config, collection, compose.embedder(config), config.passages)(question)
-    explanation = explain(question, Evidence(options.document, options.page), through)
+    explanation = explain(question, Evidence(options.document, page), through)
     if not explanation.passages:
-        explanation = replace(explanation, verdict=missing_from(collection.files(), options.document, options.page))
+        explanation = replace(explanation, verdict=missing_from(collection.files(), options.document, page))
     if options.json:
-        show.as_json(explanation.as_json())
+        terminal.show_json(explanation.as_json(), sys.stdout)
     else:
         show.explanation(explanation)
     return 0

@@ -8,6 +8,8 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Sequence
 
+from rag.terminal import plain
+
 CSP = "default-src 'none'; style-src 'unsafe-inline'"
 VOID = {"meta", "br", "line", "rect", "circle", "path", "polyline"}
 
@@ -81,12 +83,7 @@ def tag(name: str, *content: str, **attributes: object) -> Html:
 
 
 def join(pieces: Iterable[str]) -> Html:
-    return Html("".join(piece if isinstance(piece, Html) else html.escape(visible(piece)) for piece in pieces))
-
-
-def visible(text: str) -> str:
-    """Without control characters and direction overrides, which could make a page read otherwise than it is."""
-    return "".join(c if c.isprintable() else " " for c in text)
+    return Html("".join(piece if isinstance(piece, Html) else html.escape(plain(piece)) for piece in pieces))
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[int] = ()) -> Html:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,9 +10,9 @@ from rag.evaluation.catalogue import metric
 from rag.evaluation.compare import Comparison
 from rag.evaluation.compare_page import verdict
 from rag.evaluation.explain import Explanation
-from rag.evaluation.page import visible
 from rag.evaluation.report import shown
 from rag.evaluation.run import Progress, Report
+from rag.terminal import plain
 
 WIDTH = 160  # of a table that is not for a terminal
 
@@ -62,16 +61,6 @@ def explanation(found: Explanation) -> None:
     _table(("stage", "rank", "score", "needed", "goes on", "why"), rows, right=(1, 2, 3))
 
 
-def as_json(value: object) -> None:
-    stream = sys.stdout
-    print(json.dumps(value, ensure_ascii=False, indent=2), file=stream)
-
-
-def say(text: str) -> None:
-    stream = sys.stderr
-    print(f"rag: {visible(text)}", file=stream)
-
-
 @contextmanager
 def progress(what: str) -> Iterator[Progress]:
     """A bar with time left on a terminal; nothing elsewhere, so that logs stay readable."""
@@ -91,7 +80,7 @@ def progress(what: str) -> Iterator[Progress]:
 
 def _line(text: str) -> None:
     stream = sys.stdout
-    print(visible(text), file=stream)
+    print(plain(text), file=stream)
 
 
 def _score(score: float | None) -> str:
@@ -105,7 +94,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[i
 
     table = Table()
     for number, title in enumerate(head):
-        table.add_column(Text(visible(title)), justify="right" if number in right else "left")
+        table.add_column(Text(plain(title)), justify="right" if number in right else "left")
     for row in rows:
-        table.add_row(*(Text(visible(cell)) for cell in row))
+        table.add_row(*(Text(plain(cell)) for cell in row))
     Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH).print(table)

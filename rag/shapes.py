@@ -1,0 +1,59 @@
+"""The JSON shapes that programs see, of `--json` and of whatever else answers in JSON: their names are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rag.types import Answer, Citation, Hit, SyncReport
+
+
+def sync_shape(report: SyncReport) -> dict[str, Any]:
+    return {**asdict(report), "files": [file.as_json() for file in report.files]}
+
+
+def hits_shape(hits: Sequence[Hit]) -> list[dict[str, Any]]:
+    return [{"rank": rank, **_hit(hit)} for rank, hit in enumerate(hits, 1)]
+
+
+def answer_shape(answer: Answer) -> dict[str, Any]:
+    return {
+        "question": answer.question,
+        "answer": answer.text,
+        "abstained": answer.abstained,
+        "model": answer.model,
+        "citations": [_citation(citation) for citation in answer.citations],
+        "hits": hits_shape(answer.hits),
+        "unsupported": list(answer.unsupported),
+        "dropped_markers": list(answer.dropped_markers),
+        "timings": {stage: round(seconds, 4) for stage, seconds in answer.timings.items()},
+    }
+
+
+def _hit(hit: Hit) -> dict[str, Any]:
+    passage = hit.passage
+    return {
+        "score": round(hit.score, 6),
+        "document": passage.document,
+        "uri": passage.uri,
+        "title": passage.title,
+        "place": passage.place,
+        "page": passage.page,
+        "start": passage.start,
+        "end": passage.end,
+        "text": passage.text,
+    }
+
+
+def _citation(citation: Citation) -> dict[str, Any]:
+    passage = citation.passage
+    return {
+        "number": citation.number,
+        "document": passage.document,
+        "page": passage.page,
+        "place": passage.place,
+        "text": passage.text,
+        "supported": citation.supported,
+    }
