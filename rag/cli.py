@@ -16,6 +16,8 @@ from rag import __version__, terminal
 from rag.errors import RagError, StorageError, UsageError
 from rag.evaluation.commands import add_commands
 from rag.shapes import answer_shape, hits_shape, sync_shape
+from rag.types import Origin
+from rag.wikipedia import add_wikipedia
 
 if TYPE_CHECKING:
     from rag.config import Config
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
 
 EXIT_CODES = (
     "exit codes: 0 all good · 2 wrong argument or setting · 3 done, with files to look at · 4 another process is"
-    " writing · 5 index damaged · 6 model missing · 7 disk full or not writable · 130 interrupted"
+    " writing · 5 index damaged · 6 model missing · 7 disk full or not writable · 8 a wiki does not answer"
+    " · 130 interrupted"
 )
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
@@ -107,15 +110,19 @@ def _parser() -> argparse.ArgumentParser:
     index.add_argument("--include", action="append", default=[], metavar="GLOB", help="only files that match")
     index.add_argument("--exclude", action="append", default=[], metavar="GLOB", help="no files that match")
 
+    add_wikipedia(command)
+
     search = command("search", _search, "find the passages that a question is about")
     search.add_argument("question", metavar="QUESTION")
     search.add_argument("-k", default=10, metavar="N", help="how many (default: 10)")
     search.add_argument("--filter", metavar="GLOB", help="only documents or folders that match")
+    search.add_argument("--only", choices=list(Origin), help="only your own documents, or only Wikipedia's articles")
 
     ask = command("ask", _ask, "answer a question, citing pages")
     ask.add_argument("question", metavar="QUESTION")
     ask.add_argument("-k", metavar="N", help="passages to read (default: 8)")
     ask.add_argument("--filter", metavar="GLOB", help="only documents or folders that match")
+    ask.add_argument("--only", choices=list(Origin), help="only your own documents, or only Wikipedia's articles")
     ask.add_argument("--model", metavar="NAME", help="who writes: extractive (default), or a chat model")
 
     command("info", _info, "what a collection holds")
@@ -189,7 +196,8 @@ def _search(options: argparse.Namespace) -> int:
     k = compose.whole_number("-k", options.k)
     config = _config(options)
     collection = compose.collection(config)
-    hits = compose.retriever(config, collection, compose.embedder(config), options.filter).retrieve(question, k)
+    only = options.only and Origin(options.only)
+    hits = compose.retriever(config, collection, compose.embedder(config), options.filter, only).retrieve(question, k)
     _warn(collection.notes)
     if options.json:
         terminal.show_json({"question": question, "hits": hits_shape(hits)}, sys.stdout)
@@ -205,7 +213,7 @@ def _ask(options: argparse.Namespace) -> int:
     config = _config(options, model=options.model, passages=options.k)
     question = clean_question(options.question)
     collection = compose.collection(config)
-    asker = compose.asker(config, collection, options.filter)
+    asker = compose.asker(config, collection, options.filter, options.only and Origin(options.only))
     _warn(collection.notes)
     if options.json:
         terminal.show_json(answer_shape(asker.ask(question, config.passages)), sys.stdout)

@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING
 from rag.errors import UsageError
 from rag.index.chunk import VERSION as CHUNKER
 from rag.index.collection import Collection
-from rag.types import Embedder, Generator, Retriever, Writer
+from rag.types import Embedder, Generator, Origin, Retriever, Writer
 
 if TYPE_CHECKING:
     from rag.answer import Asker
     from rag.index.embed import TextEmbedder
     from rag.sources.folder import Folder, OnPage
     from rag.sources.missing import Missing
+    from rag.sources.wiki.articles import Articles
+    from rag.sources.wiki.find import Wanted
 
 EXTRACTIVE = "extractive"
 LATE = "late"
@@ -40,6 +42,7 @@ class Config:
     passages: int = 8  # given to the writer
     rerank: str = "late"  # "late": the best hits are read once more by the encoder; "none": they are not
     ocr: str = "auto"  # "auto": pages without text are read by OCR where there is an engine; "off": never
+    contact: str = ""  # an address or a page that tells Wikipedia who asks
 
     @classmethod
     def from_environment(cls, **given: object) -> Config:
@@ -63,6 +66,7 @@ _DEFAULTS: dict[str, object] = {
     "passages": 8,
     "rerank": LATE,
     "ocr": "auto",
+    "contact": "",
 }
 _CHOICES = {"rerank": (LATE, "none"), "ocr": ("auto", "off"), "device": ("auto", "cpu", "cuda")}
 _OPTIONS = {"passages": "-k"}  # how people call it who give it, where that is not its own name
@@ -121,18 +125,46 @@ def source(
     return Folder(root, path, include, exclude, ocr=ocr, page_cache=into.cache(), on_page=on_page)
 
 
-def retriever(config: Config, among: Collection, by: TextEmbedder, pattern: str | None = None) -> Retriever:
-    """Search over a collection, or over those of its documents whose name matches a glob. Raises UsageError when there
-    are none: a filter with a slip in it must not look like a question without an answer."""
+def articles(config: Config, wanted: Wanted, language: str = "en", api: str = "") -> Articles:
+    """What is asked for of the Wikipedia of a language, or of the wiki at `api`."""
+    from rag.sources.wiki.api import Wiki
+    from rag.sources.wiki.articles import Articles
+    from rag.sources.wiki.find import asked
+
+    return Articles(Wiki(api, language, config.contact), lambda wiki: asked(wiki, wanted))
+
+
+def held_articles(config: Config, api: str = "") -> tuple[list[Articles], list[str]]:
+    """The articles that the collection holds, one source for each wiki, to be refreshed; and why others are not. Only
+    Wikipedias are asked, and the wiki at `api`."""
+    from rag.sources.wiki.articles import refreshing
+
+    return refreshing(collection(config).titles(b"wiki:"), api, config.contact)
+
+
+def retriever(
+    config: Config, among: Collection, by: TextEmbedder, pattern: str | None = None, only: Origin | None = None
+) -> Retriever:
+    """Search over a collection, or over those of its documents whose name matches a glob, or of one origin. Raises
+    UsageError when there are none: a filter with a slip in it must not look like a question without an answer."""
     from rag.retrieval.fuse import Hybrid
+    from rag.retrieval.origin import PrivateFirst
     from rag.retrieval.rerank import LateInteraction
 
-    view = among.index(pattern)
-    if pattern is not None and not view.cards():
-        raise UsageError(f"No document matches --filter {pattern!r}.")
+    view = among.index(pattern, only)
+    if (pattern is not None or only is not None) and not view.cards():
+        raise UsageError(f"No document matches {_filters(pattern, only)}.")
     among.check_fingerprint(by.fingerprint)
-    found = Hybrid(view, by)
-    return LateInteraction(found, by) if config.rerank == LATE else found
+    found: Retriever = Hybrid(view, by)
+    if config.rerank == LATE:
+        found = LateInteraction(found, by)
+    origins = {card.origin for card in view.cards()}
+    return PrivateFirst(found) if len(origins) > 1 else found
+
+
+def _filters(pattern: str | None, only: Origin | None) -> str:
+    given = [f"--filter {pattern!r}"] if pattern is not None else []
+    return " and ".join(given + ([f"--only {only}"] if only is not None else []))
 
 
 def writer(config: Config, by: Embedder) -> Writer:
@@ -153,8 +185,8 @@ def generator(name: str) -> Generator:
     return LocalGenerator(find(name))
 
 
-def asker(config: Config, among: Collection, pattern: str | None = None) -> Asker:
+def asker(config: Config, among: Collection, pattern: str | None = None, only: Origin | None = None) -> Asker:
     from rag.answer import Asker
 
     by = embedder(config)
-    return Asker(retriever(config, among, by, pattern), writer(config, by))
+    return Asker(retriever(config, among, by, pattern, only), writer(config, by))

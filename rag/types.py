@@ -45,9 +45,9 @@ class Origin(StrEnum):
 class Article:
     """The revision of an article that a document is the text of: all that a citation of it has to name.
 
-    `timestamp` (ISO 8601) is when the revision was made and `link` leads to it for good; an archive that does not
-    know its revisions leaves `page` and `revision` 0, `timestamp` the archive's date, and `link` the article's. `redirect`
-    is the title that it was asked for by, where that is another one.
+    `timestamp` (ISO 8601) is when the revision was made and `link` leads to it for good. Of an archive that does not
+    know its revisions, `page` and `revision` are 0, `timestamp` is the archive's and `link` the article's.
+    `redirect` is the title that it was asked for by, where that is another one.
     """
 
     language: str

@@ -167,6 +167,10 @@ class Collection:
                     total += os.stat(os.path.join(folder, name)).st_size
         return total
 
+    def titles(self, prefix: bytes) -> dict[bytes, str]:
+        """The titles of what is held under keys that begin so."""
+        return dict(self._reading().titles(prefix)) if self.exists() else {}
+
     def files(self) -> list[FileReport]:
         return [FileReport(row.name, row.outcome) for row in self._reading().files()]
 

@@ -21,7 +21,8 @@ CREATE TABLE articles (                 -- what an article's document is cited b
     link TEXT NOT NULL, licence TEXT NOT NULL, redirect TEXT NOT NULL
 );
 """
-SCHEMA = """
+SCHEMA = (
+    """
 CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE documents (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -61,7 +62,9 @@ CREATE TABLE generations (
 CREATE TABLE page_cache (
     version TEXT, page INTEGER, engine TEXT, text TEXT NOT NULL, PRIMARY KEY (version, page, engine)
 );
-""" + _ARTICLES
+"""
+    + _ARTICLES
+)
 UPGRADES = {1: _ARTICLES}  # a schema → what makes the next one of it; a writer does that, readers read both
 
 

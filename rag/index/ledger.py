@@ -135,6 +135,14 @@ class Ledger:
     def files(self) -> Iterator[FileRow]:
         return map(self._file, self._rows("SELECT * FROM files ORDER BY key"))
 
+    def titles(self, prefix: bytes) -> Iterator[tuple[bytes, str]]:
+        """(key, title) of the files whose key begins so."""
+        sql = (
+            "SELECT f.key, coalesce(d.title, f.name) FROM files f LEFT JOIN documents d ON d.id = f.document"
+            " WHERE f.key >= ? AND f.key < ? ORDER BY f.key"
+        )
+        yield from self._rows(sql, [prefix, prefix[:-1] + bytes([prefix[-1] + 1])])
+
     def files_of(self, document: int) -> list[FileRow]:
         return list(map(self._file, self._rows("SELECT * FROM files WHERE document = ? ORDER BY key", [document])))
 
@@ -211,7 +219,8 @@ class Ledger:
         found: dict[int, Passage] = {}
         for id_, document, name, *row in self._rows(sql, list(ids)):
             if names is None or names.get(document, name) == name:
-                found[id_] = Passage(name, *row[:8], article=_article(row[8:]))
+                uri, title, heading, place, page, start, end, text, *article = row
+                found[id_] = Passage(name, uri, title, heading, place, page, start, end, text, _article(article))
         return found
 
     def headed(self, after: int = 0) -> Iterator[tuple[int, int, str]]:

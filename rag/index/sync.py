@@ -291,7 +291,8 @@ class _Writer:
         """One transaction: the new version stands before the old one goes, and both or neither happen."""
         held = self._known.get(reading.entry.key)
         if held and held.document is not None and reading.outcome.status is Status.UNREADABLE:
-            return _keep(self._ledger, replace(reading.entry, problem=reading.outcome), held)
+            _keep(self._ledger, replace(reading.entry, problem=reading.outcome), held)
+            return
         with self._ledger.transaction():
             before = self._ledger.document_of(reading.entry.version)
             document = None

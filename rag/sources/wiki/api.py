@@ -55,7 +55,9 @@ class Resolved:
 class Wiki:
     """One wiki, asked over `wire`. Everything raises NetworkError when it cannot be."""
 
-    def __init__(self, api: str = "", language: str = "en", contact: str = "", pause: Callable[[float], None] = time.sleep):
+    def __init__(
+        self, api: str = "", language: str = "en", contact: str = "", pause: Callable[[float], None] = time.sleep
+    ) -> None:
         self.api = api_of(language, api)
         self.wire = Wire(self.api, contact, pause)
         self.host = urlsplit(self.api).netloc

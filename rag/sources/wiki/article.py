@@ -22,21 +22,22 @@ PARSER = "1"  # raise it when the same HTML gives another text, so that articles
 
 _GAP, _HEADING = "\ue001", "\ue002"  # private use: no text has them, for `_without_marks` takes them out
 _OUR_MARKS = re.compile(f"[{LINE}{_GAP}{_HEADING}]")
-_UNREAD = (
-    "style", "script", "noscript", "template", "svg", "button", "input", "select", "textarea", "object", "iframe", "audio",
-    "video", "map", "head", "h1", "title", "nav",
-)  # fmt: skip
+_UNREAD_TAGS = (
+    "style script noscript template svg button input select textarea object iframe audio video map head h1 title nav"
+)
+_UNREAD = tuple(_UNREAD_TAGS.split())
 _UNREAD_CLASSES = frozenset(
-    "reference references reflist mw-references-wrap refbegin mw-editsection toc navbox navbox-styles vertical-navbox"
-    " sidebar noprint metadata ambox ombox tmbox sistersitebox side-box portal portalbox hatnote dablink rellink mw-jump-link"
-    " mw-empty-elt shortdescription authority-control catlinks printfooter mw-cite-backlink Z3988 mw-indicators"
-    " error mw-ext-cite-error magnify geo-nondefault mw-kartographer-maplink listaspan nowraplinks navigation-not-searchable"
-    " mw-parser-error succession-box stub noexcerpt".split()
+    """reference references reflist mw-references-wrap refbegin mw-editsection toc navbox navbox-styles vertical-navbox
+    sidebar noprint metadata ambox ombox tmbox sistersitebox side-box portal portalbox hatnote dablink rellink noexcerpt
+    mw-jump-link mw-empty-elt shortdescription authority-control catlinks printfooter mw-cite-backlink Z3988 stub
+    mw-indicators error mw-ext-cite-error magnify geo-nondefault nowraplinks navigation-not-searchable mw-parser-error
+    succession-box""".split()
 )
-_BLOCKS = frozenset(
-    "address article aside blockquote body center details dd div dl dt figcaption figure footer header main ol p pre section"
-    " summary table ul".split()
+_BLOCK_TAGS = (
+    "address article aside blockquote body center details dd div dl dt figcaption figure footer header main ol p pre"
+    " section summary table ul"
 )
+_BLOCKS = frozenset(_BLOCK_TAGS.split())
 _LINES = ("li", "tr", "caption", "br", "dd", "dt")
 _HEADINGS = tuple(f"h{level}" for level in range(2, 7))
 _HIDDEN = re.compile(r"display\s*:\s*none", re.I)
@@ -104,8 +105,8 @@ def joined(sections: Iterable[tuple[tuple[str, ...], str]]) -> Text:
     pieces: list[str] = []
     marks: list[Mark] = []
     offset = 0
-    for path, text in sections:
-        text = normalize(text).strip()
+    for path, raw in sections:
+        text = normalize(raw).strip()
         if not text or any(title.casefold() in LEFT_OUT for title in path):
             continue
         if path or marks:
@@ -137,8 +138,8 @@ def _write_formulas(root: HtmlElement) -> None:
         note = element.find(".//{*}annotation")
         _replace(element, _tex(note.text if note is not None else element.get("alttext")))
     for image in root.xpath("//img[contains(@class, 'mwe-math')]"):
-        around = image.getparent()
-        told = around is not None and any("math" in (e.get("class") or "") and (e.text_content().strip()) for e in around)
+        beside = image.getprevious()  # the same in MathML
+        told = beside is not None and "math" in (beside.get("class") or "") and beside.text_content().strip()
         _replace(image, "" if told else _tex(image.get("alt")))
     for hidden in root.xpath("//*[contains(@class, 'mwe-math-mathml')]"):
         hidden.attrib.pop("style", None)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 from rag.errors import NetworkError
 from rag.sources.wiki.api import Page, Wiki
 from rag.sources.wiki.article import PARSER, read_article
-from rag.sources.wiki.find import Found
-from rag.sources.wiki.http import ApiError
+from rag.sources.wiki.find import Found, refreshed
+from rag.sources.wiki.http import ApiError, is_wikipedia
 from rag.types import Article, Document, Entry, Outcome, Reading, Status
 
 GIVE_UP = 3  # articles in a row that the wiki does not give: then it is left alone
@@ -117,6 +118,22 @@ class Articles:
         """The id of a page of this wiki; -1 for any other key."""
         held = held_by(key)
         return held[1] if held and held[0] == self._wiki.api else -1
+
+
+def refreshing(held: Mapping[bytes, str], api: str, contact: str) -> tuple[list[Articles], list[str]]:
+    """Sources for the articles held (key → title), a wiki each, and notes on those that are not asked about: only
+    Wikipedias are, and the wiki at `api`."""
+    by_wiki: dict[str, dict[int, str]] = {}
+    for key, title in held.items():
+        if known := held_by(key):
+            by_wiki.setdefault(known[0], {})[known[1]] = title
+    left = {other: titles for other, titles in by_wiki.items() if other != api and not is_wikipedia(other)}
+    sources = [
+        Articles(Wiki(other, contact=contact), partial(refreshed, held=titles))
+        for other, titles in sorted(by_wiki.items())
+        if other not in left
+    ]
+    return sources, [f"{len(titles)} of {other} not asked about: --api allows it" for other, titles in left.items()]
 
 
 def _unread(entry: Entry, reason: str) -> Reading:

@@ -85,7 +85,8 @@ class Wire:
         self._session = requests.Session()
         self._session.auth = _no_password  # or requests would look into ~/.netrc
         who = contact or "no contact given"
-        self._session.headers["User-Agent"] = f"beluga-rag/{__version__} ({who}) requests/{requests.__version__}"
+        library = requests.utils.default_user_agent()
+        self._session.headers["User-Agent"] = f"beluga-rag/{__version__} ({who}) {library}"
 
     def get(self, parameters: Mapping[str, str]) -> dict[str, Any]:
         """What the API answers. Raises ApiError when it says no, NetworkError when it cannot be asked."""

@@ -14,6 +14,7 @@ from typing import Any
 from rag.errors import NetworkError
 from rag.sources.wiki.http import ApiError, Wire
 
+_CONFUSED = (KeyError, AttributeError, AssertionError)  # how the package says that it did not expect an answer
 MOST = 500  # results of a search that a wiki gives at once
 
 
@@ -38,7 +39,7 @@ def _speaking_through(wire: Wire) -> Iterator[Any]:
         asked = {"action": "query", **{name: str(value) for name, value in parameters.items()}}
         answer = wire.get(asked)
         for page in answer.get("query", {}).get("pages", {}).values():
-            page.setdefault(asked.get("prop", ""), [])  # a page without links has no list of them, and that is a KeyError
+            page.setdefault(asked.get("prop", ""), [])  # else a page without links is a KeyError
         return answer
 
     before = module._wiki_request, module.API_URL
@@ -46,7 +47,7 @@ def _speaking_through(wire: Wire) -> Iterator[Any]:
     wikipedia.search.clear_cache()
     try:
         yield wikipedia
-    except (ApiError, wikipedia.WikipediaException, KeyError, AttributeError, AssertionError) as error:  # how it says that it failed
-        raise NetworkError(f"{wire.api} gives an answer that makes no sense ({error!r}). Nothing was changed.") from error
+    except (ApiError, wikipedia.WikipediaException, *_CONFUSED) as error:
+        raise NetworkError(f"{wire.api} gives no answer that makes sense ({error!r}). Nothing was changed.") from error
     finally:
         module._wiki_request, module.API_URL = before

@@ -6,7 +6,7 @@ The first rows are the column heads; whoever cuts a table into passages repeats 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rag.sources.sections import row
@@ -84,29 +84,20 @@ def _even(rows: Sequence[Sequence[str]]) -> list[list[str]]:
 def _grid(rows: Sequence[Sequence[_Cell]]) -> list[list[str]]:
     """The text at each row and column. A cell that spans several is said in each."""
     grid: list[list[str]] = []
-    hanging: dict[int, tuple[int, str]] = {}  # column → (rows left, text) of cells that reach down from above
+    hanging: dict[int, _Cell] = {}  # column → a cell that reaches down from the row above, with the rows that are left
     room = MOST_CELLS
     for cells in rows:
-        line: list[str] = []
-        below: dict[int, tuple[int, str]] = {}
-
-        def hang(line: list[str] = line, below: dict[int, tuple[int, str]] = below) -> None:
-            while len(line) in hanging:
-                left, text = hanging[len(line)]
-                if left > 1:
-                    below[len(line)] = (left - 1, text)
-                line.append(text)
-
-        for cell in cells:
-            hang()
-            for _ in range(min(cell.columns, max(room, 1))):
-                if cell.rows > 1:
-                    below[len(line)] = (cell.rows - 1, cell.text)
-                line.append(cell.text)
-        hang()
-        hanging = below
+        line: list[_Cell] = []
+        waiting = list(reversed(cells))
+        while waiting or len(line) in hanging:
+            if len(line) in hanging:
+                line.append(hanging[len(line)])
+            else:
+                cell = waiting.pop()
+                line += [cell] * min(cell.columns, max(room, 1))
+        hanging = {column: replace(cell, rows=cell.rows - 1) for column, cell in enumerate(line) if cell.rows > 1}
         room -= len(line)
-        grid.append(line)
+        grid.append([cell.text for cell in line])
     return grid
 
 
