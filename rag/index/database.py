@@ -15,7 +15,7 @@ from rag.errors import DamagedError, StorageError
 
 SCHEMA_VERSION = 2
 _ARTICLES = """
-CREATE TABLE articles (                 -- what an article's document is cited by; private documents have no row
+CREATE TABLE articles (                 -- what the document of an article is cited by
     document INTEGER PRIMARY KEY REFERENCES documents(id) ON DELETE CASCADE,
     language TEXT NOT NULL, page INTEGER NOT NULL, revision INTEGER NOT NULL, timestamp TEXT NOT NULL,
     link TEXT NOT NULL, licence TEXT NOT NULL, redirect TEXT NOT NULL

@@ -6,7 +6,7 @@ The first rows are the column heads; whoever cuts a table into passages repeats 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rag.sources.sections import row
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lxml.html import HtmlElement
 
 LINE = "\ue000"  # private use: stands for a line break until the whole text is taken
-MOST_CELLS = 100_000  # of a table, spans counted in full; what is wider than any table is no table
+MOST_CELLS, MOST_COLUMNS = 100_000, 1000  # of a table, spans counted in full; further rows are read as they are
 
 _DATA = frozenset({"infobox", "wikitable", "infobox_v2", "infobox_v3", "vcard", "biota", "sortable"})
 _ROWS = "./tr|./tbody/tr|./thead/tr|./tfoot/tr"
@@ -82,22 +82,22 @@ def _even(rows: Sequence[Sequence[str]]) -> list[list[str]]:
 
 
 def _grid(rows: Sequence[Sequence[_Cell]]) -> list[list[str]]:
-    """The text at each row and column. A cell that spans several is said in each."""
+    """The text at each row and column. A cell that spans several is said in each, as far as there is room."""
     grid: list[list[str]] = []
-    hanging: dict[int, _Cell] = {}  # column → a cell that reaches down from the row above, with the rows that are left
+    hanging: dict[int, tuple[str, int]] = {}  # column → text that reaches down from the row above, and how far
     room = MOST_CELLS
     for cells in rows:
-        line: list[_Cell] = []
+        line: list[tuple[str, int]] = []
         waiting = list(reversed(cells))
-        while waiting or len(line) in hanging:
+        while (waiting or len(line) in hanging) and len(line) < room:
             if len(line) in hanging:
                 line.append(hanging[len(line)])
             else:
                 cell = waiting.pop()
-                line += [cell] * min(cell.columns, max(room, 1))
-        hanging = {column: replace(cell, rows=cell.rows - 1) for column, cell in enumerate(line) if cell.rows > 1}
+                line += [(cell.text, cell.rows)] * min(cell.columns, MOST_COLUMNS - len(line), room - len(line))
+        hanging = {column: (text, left - 1) for column, (text, left) in enumerate(line) if left > 1}
         room -= len(line)
-        grid.append([cell.text for cell in line])
+        grid.append([text for text, _ in line] or [cell.text for cell in cells])
     return grid
 
 
