@@ -112,6 +112,9 @@ def _parser() -> argparse.ArgumentParser:
 
     add_wikipedia(command)
 
+    index.add_argument("--limit", metavar="N", help="of a ZIM archive or XML dump, only the first N articles")
+    index.add_argument("--namespace", action="append", type=int, default=[], metavar="N", help="of a dump (default: 0)")
+
     search = command("search", _search, "find the passages that a question is about")
     search.add_argument("question", metavar="QUESTION")
     search.add_argument("-k", default=10, metavar="N", help="how many (default: 10)")
@@ -154,9 +157,13 @@ def _index(options: argparse.Namespace) -> int:
     config = _config(options)
     collection = compose.collection(config)
     globs, prune = (options.include, options.exclude), options.prune
+    limits = (options.limit and compose.whole_number("--limit", options.limit, most=None), options.namespace)
     with terminal.SyncProgress(sys.stderr) as bar:
         try:
-            sources = [compose.source(config, path, *globs, bar.pages) for path in _distinct(options.paths)]
+            sources = [
+                compose.archive(path, *limits) or compose.source(config, path, *globs, bar.pages)
+                for path in _distinct(options.paths)
+            ]
             if options.dry_run:
                 plans = [collection.plan(source, root=source.root, prune=prune) for source in sources]
                 reports, actions = [report for _, report in plans], [step for steps, _ in plans for step in steps]

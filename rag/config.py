@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rag.index.embed import TextEmbedder
     from rag.sources.folder import Folder, OnPage
     from rag.sources.missing import Missing
+    from rag.sources.wiki.archive import Archive
     from rag.sources.wiki.articles import Articles
     from rag.sources.wiki.find import Wanted
 
@@ -102,6 +103,19 @@ def embedder(config: Config) -> TextEmbedder:
     from rag.index.embed import load_embedder
 
     return load_embedder(config.embedder, device=config.device, chunker=CHUNKER)
+
+
+def archive(path: Path, limit: int | None = None, namespaces: Sequence[int] = ()) -> Archive | None:
+    """A whole Wikipedia from a file: a ZIM archive, or an XML dump. None for any other path. Raises UsageError for one
+    that cannot be read, and for a `limit` or `namespaces` of what is no archive."""
+    from rag.sources.wiki.archive import SUFFIXES, Archive
+
+    path = Path(os.path.realpath(path.expanduser()))
+    if path.name.endswith(SUFFIXES) and path.is_file():
+        return Archive(path, limit, namespaces or (0,))
+    if limit is not None or namespaces:
+        raise UsageError(f"--limit and --namespace are for ZIM archives and XML dumps; {path} is neither.")
+    return None
 
 
 def source(

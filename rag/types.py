@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -343,6 +343,19 @@ class Source(Protocol):
         ...
 
     def read(self, entries: Sequence[Entry]) -> Iterator[Reading]: ...
+
+
+@runtime_checkable
+class Archive(Source, Protocol):
+    """A Source too large to be listed at once: what `scan` yields is read before it goes on. All its keys begin with
+    `prefix`; `covers` is true of nothing until a scan has come to its end."""
+
+    @property
+    def prefix(self) -> bytes: ...
+
+    def close(self) -> None:
+        """Gives back what reading needs."""
+        ...
 
 
 class Tokens(Protocol):

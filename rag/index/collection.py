@@ -14,9 +14,10 @@ from rag.errors import DamagedError, FingerprintError, StorageError, UsageError
 from rag.index import audit, database, generation
 from rag.index.ledger import Ledger
 from rag.index.lock import writing
+from rag.index.stream import stream
 from rag.index.sync import Progress, plan, reported, sync
 from rag.index.view import View
-from rag.types import Card, Embedder, FileReport, Fingerprint, Origin, Source, SyncReport
+from rag.types import Archive, Card, Embedder, FileReport, Fingerprint, Origin, Source, SyncReport
 
 LEDGER = "ledger.sqlite"
 LOCK = "writer.lock"
@@ -66,7 +67,11 @@ class Collection:
                 return generation.publish(ledger, self.home)
 
             how: dict[str, Any] = {"prune": prune, "progress": progress, "checkpoint": publish}
-            report = sync(ledger, source, embedder, collection=self.name, **how)
+            how["collection"] = self.name
+            if isinstance(source, Archive):
+                report = stream(ledger, source, embedder, **how)
+            else:
+                report = sync(ledger, source, embedder, **how)
             publish()
         return report
 

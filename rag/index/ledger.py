@@ -135,13 +135,28 @@ class Ledger:
     def files(self) -> Iterator[FileRow]:
         return map(self._file, self._rows("SELECT * FROM files ORDER BY key"))
 
+    def files_at(self, keys: Sequence[bytes]) -> dict[bytes, FileRow]:
+        """The files with these keys that there are."""
+        marks = ",".join("?" * len(keys))
+        rows = map(self._file, self._rows(f"SELECT * FROM files WHERE key IN ({marks})", keys))
+        return {row.key: row for row in rows}
+
+    def files_under(self, prefix: bytes, statuses: Sequence[Status]) -> Iterator[FileRow]:
+        """Files whose key begins so, and that ended so."""
+        marks = ",".join("?" * len(statuses))
+        sql = f"SELECT * FROM files WHERE key >= ? AND key < ? AND status IN ({marks}) ORDER BY key"
+        return map(self._file, self._rows(sql, [*_range(prefix), *statuses]))
+
+    def count_at(self, prefix: bytes) -> int:
+        return int(self._one("SELECT count(*) FROM files WHERE key >= ? AND key < ?", _range(prefix)))
+
     def titles(self, prefix: bytes) -> Iterator[tuple[bytes, str]]:
         """(key, title) of the files whose key begins so."""
         sql = (
             "SELECT f.key, coalesce(d.title, f.name) FROM files f LEFT JOIN documents d ON d.id = f.document"
             " WHERE f.key >= ? AND f.key < ? ORDER BY f.key"
         )
-        yield from self._rows(sql, [prefix, prefix[:-1] + bytes([prefix[-1] + 1])])
+        yield from self._rows(sql, _range(prefix))
 
     def files_of(self, document: int) -> list[FileRow]:
         return list(map(self._file, self._rows("SELECT * FROM files WHERE document = ? ORDER BY key", [document])))
@@ -337,6 +352,20 @@ class Ledger:
             "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*values, *result, document)
         )
 
+    def forget_seen(self) -> None:
+        """Begins a list of keys that were seen, in a temporary table of this connection, which is a file."""
+        self._db.execute("PRAGMA temp_store=FILE")
+        self._db.execute("CREATE TEMP TABLE IF NOT EXISTS seen (key BLOB PRIMARY KEY) WITHOUT ROWID")
+        self._db.execute("DELETE FROM seen")
+
+    def see(self, keys: Sequence[bytes]) -> None:
+        self._db.executemany("INSERT OR IGNORE INTO seen VALUES (?)", ([key] for key in keys))
+
+    def unseen(self, prefix: bytes) -> Iterator[FileRow]:
+        """Files whose key begins so and was not seen."""
+        sql = "SELECT * FROM files WHERE key >= ? AND key < ? AND key NOT IN (SELECT key FROM seen) ORDER BY key"
+        return map(self._file, self._rows(sql, _range(prefix)))
+
     def drop_file(self, key: bytes) -> None:
         self._db.execute("DELETE FROM files WHERE key = ?", [key])
 
@@ -386,6 +415,11 @@ class Ledger:
     def put_page(self, version: str, page: int, engine: str, text: str) -> None:
         with self.transaction():
             self._db.execute("INSERT OR REPLACE INTO page_cache VALUES (?, ?, ?, ?)", (version, page, engine, text))
+
+
+def _range(prefix: bytes) -> tuple[bytes, bytes]:
+    """All keys that begin so are from the first to before the second."""
+    return prefix, prefix[:-1] + bytes([prefix[-1] + 1])
 
 
 _ARTICLE_COLUMNS = tuple(field.name for field in fields(Article))

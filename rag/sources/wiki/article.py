@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 PARSER = "1"  # raise it when the same HTML gives another text, so that articles are read again
 
-_GAP, _HEADING = "\ue001", "\ue002"  # private use: no text has them, for `_without_marks` takes them out
-_OUR_MARKS = re.compile(f"[{LINE}{_GAP}{_HEADING}]")
+GAP, _HEADING = "\ue001", "\ue002"  # private use: no text has them, for `_without_marks` takes them out
+_OUR_MARKS = re.compile(f"[{LINE}{GAP}{_HEADING}]")
 _UNREAD_TAGS = (
     "style script noscript template svg button input select textarea object iframe audio video map head h1 title nav"
 )
@@ -76,7 +76,8 @@ def read_article(html: str) -> Text:
     _drop_unread(root)
     for table in root.xpath("//table"):
         flatten(table)
-    return joined(_paths(_blocks(root)))
+    _put_marks(root)
+    return structured(root.text_content())
 
 
 def is_ambiguous(html: str) -> bool:
@@ -99,7 +100,20 @@ def choices(html: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def joined(sections: Iterable[tuple[tuple[str, ...], str]]) -> Text:
+def structured(marked: str) -> Text:
+    """Text with marks for lines, paragraphs and headings, as `heading` and its like make them, without the marks."""
+    return _joined(_paths(_blocks(marked)))
+
+
+def heading(level: str, title: str) -> str:
+    return f"{GAP}{_HEADING}{level}{' '.join(title.split())}{GAP}"
+
+
+def without_marks(text: str) -> str:
+    return _OUR_MARKS.sub("", text)
+
+
+def _joined(sections: Iterable[tuple[tuple[str, ...], str]]) -> Text:
     """(path, text) of each section, in reading order, as one text. Those without a text, or that only name sources or
     lead elsewhere, are left out with all that is below them."""
     pieces: list[str] = []
@@ -121,15 +135,11 @@ def _parsed(html: str) -> HtmlElement | None:
 
     parser = lxml.html.HTMLParser(remove_comments=True, remove_pis=True, huge_tree=True)
     try:
-        root = lxml.html.document_fromstring(_without_marks(_DECLARATION.sub("", html)), parser=parser)
+        root = lxml.html.document_fromstring(without_marks(_DECLARATION.sub("", html)), parser=parser)
     except lxml.etree.ParserError:  # there is no element in it
         return None
     found = root.find_class("mw-parser-output")
     return found[0] if len(found) == 1 else root
-
-
-def _without_marks(html: str) -> str:
-    return _OUR_MARKS.sub("", html)
 
 
 def _write_formulas(root: HtmlElement) -> None:
@@ -169,13 +179,12 @@ def _drop_unread(root: HtmlElement) -> None:
             element.drop_tree()
 
 
-def _blocks(root: HtmlElement) -> Iterator[tuple[int, str]]:
-    """(level, title) of each heading, and (0, text) of what stands between, lines parted by line breaks."""
+def _put_marks(root: HtmlElement) -> None:
     for element in list(root.iter("pre")):
         _replace(element, element.text_content().replace("\n", LINE))
         element.tag = "p"
     for element in root.iter(*_BLOCKS):
-        mark = LINE if element.getparent() is not None and element.getparent().tag in _LINES else _GAP
+        mark = LINE if element.getparent() is not None and element.getparent().tag in _LINES else GAP
         element.text, element.tail = mark + (element.text or ""), mark + (element.tail or "")
     for element in root.iter(*_LINES):
         if element.tag == "br":
@@ -183,9 +192,12 @@ def _blocks(root: HtmlElement) -> Iterator[tuple[int, str]]:
         else:
             element.text = f"{LINE}- {element.text or ''}" if element.tag == "li" else LINE + (element.text or "")
     for element in list(root.iter(*_HEADINGS)):
-        level, title = element.tag[1], " ".join(element.text_content().split())
-        _replace(element, f"{_GAP}{_HEADING}{level}{title}{_GAP}")
-    for block in root.text_content().split(_GAP):
+        _replace(element, heading(element.tag[1], element.text_content()))
+
+
+def _blocks(marked: str) -> Iterator[tuple[int, str]]:
+    """(level, title) of each heading, and (0, text) of what stands between, lines parted by line breaks."""
+    for block in marked.split(GAP):
         if block.startswith(_HEADING):
             yield int(block[1]), block[2:]
         else:

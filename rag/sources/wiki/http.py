@@ -138,7 +138,7 @@ class Wire:
     def _followed(self, response: Response) -> str:
         """Where a redirect leads, if that is a better address of the same host."""
         response.close()
-        target = urljoin(self.api, response.headers["Location"])
+        target = str(urljoin(self.api, response.headers["Location"]))
         ours, theirs = urlsplit(self.api), urlsplit(target)
         if theirs.hostname != ours.hostname or (ours.scheme, theirs.scheme) == ("https", "http"):
             raise self._refused(f"it redirects to {theirs.scheme}://{theirs.netloc}, and only {ours.netloc} is asked")

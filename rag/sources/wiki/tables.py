@@ -23,7 +23,9 @@ _APART = ("p", "div", "li", "dd", "dt", "br", "tr", "td", "th", "ul")
 
 
 @dataclass(frozen=True, slots=True)
-class _Cell:
+class Cell:
+    """What a cell says, and how many columns and rows it spans."""
+
     text: str
     is_head: bool
     columns: int
@@ -42,13 +44,13 @@ def flatten(table: HtmlElement) -> None:
     caption = table.find("caption")
     cells = [[_cell(cell) for cell in tr.iterchildren("td", "th")] for tr in rows]
     lines = [_text(caption)] if caption is not None else []
-    lines += _infobox(cells) if "infobox" in classes else _rows(cells)
+    lines += infobox(cells) if "infobox" in classes else rows_of(cells)
     tail = table.tail
     table.clear()
     table.text, table.tail = LINE.join(lines), tail
 
 
-def _infobox(rows: Sequence[Sequence[_Cell]]) -> Iterator[str]:
+def infobox(rows: Sequence[Sequence[Cell]]) -> Iterator[str]:
     """A label and its value on a line. What spans the box is its title, or a head of the rows below, which each of them
     repeats: "Population (2020) > Total | 542,107"."""
     head = ""
@@ -63,7 +65,8 @@ def _infobox(rows: Sequence[Sequence[_Cell]]) -> Iterator[str]:
             yield row(texts)
 
 
-def _rows(rows: Sequence[Sequence[_Cell]]) -> Iterator[str]:
+def rows_of(rows: Sequence[Sequence[Cell]]) -> Iterator[str]:
+    """The column heads, joined where they stand in several rows, then every row."""
     grid = _grid(rows)
     heads = 0
     while heads < len(rows) and rows[heads] and all(cell.is_head for cell in rows[heads]):
@@ -81,7 +84,7 @@ def _even(rows: Sequence[Sequence[str]]) -> list[list[str]]:
     return [[*texts, *[""] * (width - len(texts))] for texts in rows]
 
 
-def _grid(rows: Sequence[Sequence[_Cell]]) -> list[list[str]]:
+def _grid(rows: Sequence[Sequence[Cell]]) -> list[list[str]]:
     """The text at each row and column. A cell that spans several is said in each, as far as there is room."""
     grid: list[list[str]] = []
     hanging: dict[int, tuple[str, int]] = {}  # column → text that reaches down from the row above, and how far
@@ -101,13 +104,14 @@ def _grid(rows: Sequence[Sequence[_Cell]]) -> list[list[str]]:
     return grid
 
 
-def _cell(element: HtmlElement) -> _Cell:
-    columns, rows = _span(element, "colspan"), _span(element, "rowspan")
-    return _Cell(_text(element), element.tag == "th", columns, rows)
+def _cell(element: HtmlElement) -> Cell:
+    columns, rows = span(element.get("colspan") or "1"), span(element.get("rowspan") or "1")
+    return Cell(_text(element), element.tag == "th", columns, rows)
 
 
-def _span(element: HtmlElement, name: str) -> int:
-    value = (element.get(name) or "1").strip()
+def span(value: str) -> int:
+    """How many columns or rows, of an attribute that may be nonsense."""
+    value = value.strip()
     return max(1, min(int(value), 1000)) if value.isascii() and value.isdigit() and len(value) < 6 else 1
 
 
