@@ -22,7 +22,8 @@ lint: $(SETUP)  ## ruff and mypy --strict
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(SETUP)  ## measured figures; the practice data's folder is RAG_PRACTICE_DATA
+bench: $(SETUP)  ## measured figures; the practice data's folder is RAG_PRACTICE_DATA; generation needs a GPU
+	-$(BIN)/python tests/benchmarks/bench_generate.py
 	$(BIN)/python tests/benchmarks/bench_embed.py
 	$(BIN)/python tests/benchmarks/bench_retrieval.py
 	$(BIN)/python tests/benchmarks/bench_ingest.py

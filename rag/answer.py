@@ -9,10 +9,11 @@ import re
 import time
 import unicodedata
 from collections.abc import Generator, Sequence
+from contextlib import closing
 
 from rag.errors import UsageError
 from rag.generation.check import check
-from rag.types import Answer, Hit, Retriever, Writer
+from rag.types import Answer, Hit, Retriever, Writer, Writing, Written
 
 MAX_QUESTION = 4_000  # characters
 DEFAULT_HITS = 8
@@ -51,23 +52,14 @@ class Asker:
         hits = tuple(self._retriever.retrieve(question, k))
         offered = self._writer.fit(question, hits) if hits else []
         watch.lap("retrieve")
-        written: list[str] = []
-        for piece in self._writer.write(question, offered) if offered else ():
-            if not written:
-                watch.note("first_token")
-            written.append(piece)
-            yield piece
+        text, written = "", Written()
+        if offered:
+            text, written = yield from _heard(self._writer.write(question, offered), watch)
         watch.lap("write")
-        text = "".join(written).strip()
-        if not text:
-            refusal = _refusal(hits, offered)
-            yield refusal
-            return self._answer(question, refusal, hits, offered, watch, abstained=True)
-        return self._answer(question, text, hits, offered, watch, abstained=False)
-
-    def _answer(
-        self, question: str, text: str, hits: Sequence[Hit], offered: Sequence[Hit], watch: _Stopwatch, abstained: bool
-    ) -> Answer:
+        abstained = not text
+        if abstained:
+            text = _refusal(hits, offered)
+            yield text
         checked = check(text, [] if abstained else [hit.passage for hit in offered])
         watch.lap("check")
         return Answer(
@@ -80,8 +72,25 @@ class Asker:
             offered=len(offered),
             unsupported=() if abstained else checked.unsupported,
             dropped_markers=checked.dropped_markers,
+            confidence=written.confidence,
+            spans=() if abstained else written.spans,
             timings=watch.seconds,
         )
+
+
+def _heard(writing: Writing, watch: _Stopwatch) -> Generator[str, None, tuple[str, Written]]:
+    """Yields the pieces of a text, and returns it whole, with what its writer knows of it."""
+    pieces: list[str] = []
+    with closing(writing):
+        while True:
+            try:
+                piece = next(writing)
+            except StopIteration as end:
+                return "".join(pieces).strip(), end.value
+            if not pieces:
+                watch.note("first_token")
+            pieces.append(piece)
+            yield piece
 
 
 def clean_question(question: str) -> str:

@@ -16,6 +16,7 @@ from rag import __version__, terminal
 from rag.errors import RagError, StorageError, UsageError
 from rag.evaluation.commands import add_commands
 from rag.shapes import answer_shape, hits_shape, sync_shape
+from rag.train import add_train
 from rag.types import Origin
 from rag.wikipedia import add_wikipedia
 
@@ -134,6 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     remove = command("remove", _remove, "delete a collection (never your documents)")
     remove.add_argument("--yes", action="store_true", help="do not ask")
     add_commands(command)
+    add_train(command)
     return parser
 
 

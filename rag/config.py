@@ -19,7 +19,9 @@ from rag.types import Embedder, Generator, Origin, Retriever, Writer
 
 if TYPE_CHECKING:
     from rag.answer import Asker
-    from rag.index.embed import TextEmbedder
+    from rag.encoder.embed import TextEmbedder
+    from rag.reader.read import Reader
+    from rag.sources.corpus import Corpus
     from rag.sources.folder import Folder, OnPage
     from rag.sources.missing import Missing
     from rag.sources.wiki.archive import Archive
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
     from rag.sources.wiki.find import Wanted
 
 EXTRACTIVE = "extractive"
-LATE = "late"
+READER, LATE = "reader", "late"
+READERS_ENCODER = "all-MiniLM-L6-v2"  # whose layers the reader has, whatever embeds
 MOST = 1000  # passages that can be asked for
 
 
@@ -41,7 +44,8 @@ class Config:
     device: str = "auto"  # of the embedder: "auto", "cpu" or "cuda"
     model: str = EXTRACTIVE  # what writes answers: "extractive", or a chat model by name, folder or hub id
     passages: int = 8  # given to the writer
-    rerank: str = "late"  # "late": the best hits are read once more by the encoder; "none": they are not
+    rerank: str = READER  # of the best hits, by the "reader", by the encoder's own token vectors ("late"), or "none"
+    reader: str = ""  # the folder of a reader that was trained here; empty: the one that comes along
     ocr: str = "auto"  # "auto": pages without text are read by OCR where there is an engine; "off": never
     contact: str = ""  # an address or a page that tells Wikipedia who asks
 
@@ -65,11 +69,12 @@ _DEFAULTS: dict[str, object] = {
     "device": "auto",
     "model": EXTRACTIVE,
     "passages": 8,
-    "rerank": LATE,
+    "rerank": READER,
+    "reader": "",
     "ocr": "auto",
     "contact": "",
 }
-_CHOICES = {"rerank": (LATE, "none"), "ocr": ("auto", "off"), "device": ("auto", "cpu", "cuda")}
+_CHOICES = {"rerank": (READER, LATE, "none"), "ocr": ("auto", "off"), "device": ("auto", "cpu", "cuda")}
 _OPTIONS = {"passages": "-k"}  # how people call it who give it, where that is not its own name
 
 
@@ -100,7 +105,7 @@ def collection(config: Config) -> Collection:
 
 
 def embedder(config: Config) -> TextEmbedder:
-    from rag.index.embed import load_embedder
+    from rag.encoder.embed import load_embedder
 
     return load_embedder(config.embedder, device=config.device, chunker=CHUNKER)
 
@@ -120,14 +125,18 @@ def archive(path: Path, limit: int | None = None, namespaces: Sequence[int] = ()
 
 def source(
     config: Config, path: Path, include: Sequence[str] = (), exclude: Sequence[str] = (), on_page: OnPage | None = None
-) -> Folder | Missing:
-    """A folder or file to index. Below a folder that the collection holds already, it is a part of that folder, so
-    that one file can be brought in step by itself. Raises UsageError when there is nothing at `path` and never was."""
+) -> Folder | Corpus | Missing:
+    """A folder or file to index; of a published question set's corpus each row is a document. Below a folder that the
+    collection holds already, it is a part of that folder, so that one file can be brought in step by itself. Raises
+    UsageError when there is nothing at `path` and never was."""
+    from rag.sources.corpus import Corpus, is_corpus
     from rag.sources.folder import Folder
     from rag.sources.missing import Missing
     from rag.sources.ocr import find_engine
 
     path = Path(os.path.realpath(path.expanduser()))  # as sources and roots are named
+    if is_corpus(path):
+        return Corpus(path)
     into = collection(config)
     roots = [root for root in into.roots() if path.is_relative_to(root)] if into.exists() else []
     if not path.exists():
@@ -163,17 +172,24 @@ def retriever(
     UsageError when there are none: a filter with a slip in it must not look like a question without an answer."""
     from rag.retrieval.fuse import Hybrid
     from rag.retrieval.origin import PrivateFirst
-    from rag.retrieval.rerank import LateInteraction
 
     view = among.index(pattern, only)
     if (pattern is not None or only is not None) and not view.cards():
         raise UsageError(f"No document matches {_filters(pattern, only)}.")
     among.check_fingerprint(by.fingerprint)
-    found: Retriever = Hybrid(view, by)
-    if config.rerank == LATE:
-        found = LateInteraction(found, by)
+    found = _reread(config, Hybrid(view, by), by)
     origins = {card.origin for card in view.cards()}
     return PrivateFirst(found) if len(origins) > 1 else found
+
+
+def _reread(config: Config, found: Retriever, by: TextEmbedder) -> Retriever:
+    """The best hits read once more, as the settings say."""
+    from rag.retrieval.rerank import LateInteraction
+    from rag.retrieval.reread import ReaderRanking
+
+    if reads := reader(config):
+        return ReaderRanking(found, reads, reads.fit.ranking)
+    return LateInteraction(found, by) if config.rerank != "none" else found
 
 
 def _filters(pattern: str | None, only: Origin | None) -> str:
@@ -181,11 +197,25 @@ def _filters(pattern: str | None, only: Origin | None) -> str:
     return " and ".join(given + ([f"--only {only}"] if only is not None else []))
 
 
+def reader(config: Config) -> Reader | None:
+    """What reads the best hits, and finds the words that answer. None where it is not wanted, or where none came along:
+    then late interaction and the extractive writer do without. Raises ModelError when one was asked for by name."""
+    from rag.encoder.hub import find
+    from rag.reader.read import Reader
+    from rag.reader.weights import FILE, SHIPPED, read
+
+    if config.rerank != READER or not (config.reader or (SHIPPED / FILE).is_file()):
+        return None
+    weights = read(Path(config.reader).expanduser() if config.reader else SHIPPED)
+    return Reader(find(READERS_ENCODER), weights, config.device)
+
+
 def writer(config: Config, by: Embedder) -> Writer:
     if config.model == EXTRACTIVE:
-        from rag.generation.extractive import ExtractiveWriter
+        from rag.generation.extractive import ALONE, ExtractiveWriter, Judgement
 
-        return ExtractiveWriter(by)
+        reads = reader(config)
+        return ExtractiveWriter(by, Judgement(**reads.fit.judgement) if reads else ALONE)
     from rag.generation.prompted import PromptedWriter
 
     return PromptedWriter(generator(config.model))

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rag.types import Answer, Citation, Hit, Passage, SyncReport
+    from rag.types import Answer, Citation, Hit, Passage, Span, SyncReport
 
 
 def sync_shape(report: SyncReport) -> dict[str, Any]:
@@ -23,8 +23,10 @@ def answer_shape(answer: Answer) -> dict[str, Any]:
         "question": answer.question,
         "answer": answer.text,
         "abstained": answer.abstained,
+        "confidence": answer.confidence,
         "model": answer.model,
         "citations": [_citation(citation) for citation in answer.citations],
+        "spans": [_span(span, answer.hits[span.number - 1].passage) for span in answer.spans],
         "hits": hits_shape(answer.hits),
         "unsupported": list(answer.unsupported),
         "dropped_markers": list(answer.dropped_markers),
@@ -46,6 +48,10 @@ def _hit(hit: Hit) -> dict[str, Any]:
         "text": passage.text,
         **_origin(passage),
     }
+
+
+def _span(span: Span, passage: Passage) -> dict[str, Any]:
+    return {**asdict(span), "text": passage.text[span.start : span.end]}
 
 
 def _citation(citation: Citation) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
@@ -40,6 +41,39 @@ def show_json(value: object, stream: TextIO) -> None:
 
 def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+class StepProgress:
+    """A training's steps, its losses and the time left: a bar on a terminal, elsewhere a line every so many steps."""
+
+    def __init__(self, stream: TextIO, every: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        console = Console(file=stream)
+        text = TextColumn("{task.description}", markup=False)
+        columns = (BarColumn(bar_width=16), MofNCompleteColumn(), TimeRemainingColumn(), text)
+        self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._task = self._bar.add_task("", total=None)
+        self._every = 0 if console.is_terminal else every
+
+    def __enter__(self) -> StepProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def step(self, step: int, steps: int, losses: Mapping[str, float]) -> None:
+        told = " ".join(f"{name} {loss:.3f}" for name, loss in losses.items())
+        self._bar.update(self._task, completed=step, total=steps, description=told)
+        if self._every and (step % self._every == 0 or step == steps):
+            say(f"step {step:,} of {steps:,}: {told}")
+
+
+def show_trained(reader: str, steps: int, seconds: float, stream: TextIO) -> None:
+    print(plain(f"{reader}: trained in {counted(steps, 'step')} and {seconds:,.0f} s."), file=stream)
+    print(plain(f"Ask with it: RAG_READER={os.path.dirname(reader)} rag ask …"), file=stream)
 
 
 class SyncProgress:

@@ -6,10 +6,11 @@ file that satisfies it plus one line in `config.py`.
 
 from __future__ import annotations
 
+from collections import abc
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -180,12 +181,28 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
+class Extract:
+    """What a reader makes of a passage: `text[start:end]` are the words that answer, if any do.
+
+    `likely` is the log probability that they, of all words of the passage, are the answer; `answers` the log odds that
+    the passage answers at all; `relevance` tells which passage bears more on the question, and means nothing by itself.
+    """
+
+    start: int
+    end: int
+    likely: float
+    answers: float
+    relevance: float
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """A passage found for a question. A higher score is better, always; scores of different retrievers are not
-    comparable."""
+    comparable. `extract` is what a reader found in it, where one has read it."""
 
     passage: Passage
     score: float
+    extract: Extract | None = None
 
 
 # ------------------------------------------------------------------------------------------------ answers
@@ -208,10 +225,35 @@ class Citation:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of the passage that marker [number] names, by offsets into its text: `passage.text[start:end]`."""
+
+    number: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a writer knows of the text it wrote, or of why it wrote none.
+
+    `confidence` is how probable it holds that the hits answer the question, from 0 to 1: what it refuses by; None for
+    a writer that does not know. `spans` are the shortest stretches that answer, surest first.
+    """
+
+    confidence: float | None = None
+    spans: tuple[Span, ...] = ()
+
+
+Writing: TypeAlias = "abc.Generator[str, None, Written]"  # a text, piece by piece; `Generator` is a chat model below
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """An answer, what it rests on, and what it cost.
 
-    `hits` are all passages retrieved, best first, of which the first ones were `offered` to the writer.
+    `hits` are all passages retrieved, best first, of which the first ones were `offered` to the writer: `spans` name
+    them by their rank, as markers do, and `confidence` and `spans` are as the writer gave them (`Written`).
     `unsupported` are sentences of `text` that no cited passage bears out; `dropped_markers` are markers the model
     made up, which were taken out. `timings` are seconds by stage.
     """
@@ -225,6 +267,8 @@ class Answer:
     offered: int = 0
     unsupported: tuple[str, ...] = ()
     dropped_markers: tuple[int, ...] = ()
+    confidence: float | None = None
+    spans: tuple[Span, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -399,6 +443,12 @@ class Scorer(Protocol):
     def score(self, question: str, texts: Sequence[str]) -> Sequence[float]: ...
 
 
+class Reader(Protocol):
+    """Reads passages for a question: an Extract for each, in their order."""
+
+    def read(self, question: str, passages: Sequence[Passage]) -> Sequence[Extract]: ...
+
+
 class Generator(Protocol):
     """A chat model. `window` is the number of tokens that prompt and answer share; `prompt_tokens` counts a prompt
     exactly as `stream` would send it to the model, template and special tokens included."""
@@ -418,7 +468,8 @@ class Writer(Protocol):
     """Hits to text with [n] markers, n being the 1-based rank of the hit cited.
 
     `fit` returns the leading hits that the writer can use at once (a model's window is finite); `write` streams
-    an answer over exactly those. An empty text means that nothing in them answers the question.
+    an answer over exactly those, and returns what else it knows of it (`written = yield from writer.write(...)`).
+    An empty text means that nothing in them answers the question. Closing the generator stops the writer.
     """
 
     @property
@@ -426,4 +477,4 @@ class Writer(Protocol):
 
     def fit(self, question: str, hits: Sequence[Hit]) -> list[Hit]: ...
 
-    def write(self, question: str, hits: Sequence[Hit]) -> Iterator[str]: ...
+    def write(self, question: str, hits: Sequence[Hit]) -> Writing: ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 
 import pytest
 from hypothesis import given
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rag.answer import MAX_QUESTION, Asker, clean_question
 from rag.errors import UsageError
-from rag.types import Answer, Hit, Passage
+from rag.types import Answer, Hit, Passage, Span, Writing, Written
 
 
 def hit(text: str, document: str = "handbook.pdf", place: str = "p. 1") -> Hit:
@@ -41,8 +41,9 @@ class Scribe:
 
     name = "scribe"
 
-    def __init__(self, *pieces: str, room: int = 10) -> None:
+    def __init__(self, *pieces: str, room: int = 10, knows: Written | None = None) -> None:
         self._pieces = pieces
+        self._knows = knows or Written()
         self._room = room
         self.given: list[list[Hit]] = []
         self.closed = False
@@ -50,10 +51,11 @@ class Scribe:
     def fit(self, question: str, hits: Sequence[Hit]) -> list[Hit]:
         return list(hits[: self._room])
 
-    def write(self, question: str, hits: Sequence[Hit]) -> Iterator[str]:
+    def write(self, question: str, hits: Sequence[Hit]) -> Writing:
         self.given.append(list(hits))
         try:
             yield from self._pieces
+            return self._knows
         finally:
             self.closed = True
 
@@ -99,11 +101,12 @@ def test_the_writer_gets_only_the_hits_that_fit() -> None:
 
 def test_timings_by_stage() -> None:
     class Slow(Scribe):
-        def write(self, question: str, hits: Sequence[Hit]) -> Iterator[str]:
+        def write(self, question: str, hits: Sequence[Hit]) -> Writing:
             time.sleep(0.02)
             yield "Leave "
             time.sleep(0.02)
             yield "is 28 days [1]."
+            return Written()
 
     timings = Asker(Shelf(HITS), Slow()).ask("How long is leave?").timings
     assert set(timings) == {"retrieve", "first_token", "write", "check"}
@@ -148,12 +151,28 @@ def test_closing_the_stream_stops_the_writer() -> None:
 
 def test_errors_of_the_writer_reach_whoever_asked() -> None:
     class Failing(Scribe):
-        def write(self, question: str, hits: Sequence[Hit]) -> Iterator[str]:
+        def write(self, question: str, hits: Sequence[Hit]) -> Writing:
             yield "Leave"
             raise MemoryError("gone")
 
     with pytest.raises(MemoryError, match="gone"):
         Asker(Shelf(HITS), Failing()).ask("How long is leave?")
+
+
+def test_what_the_writer_knows_goes_with_the_answer() -> None:
+    knows = Written(0.75, (Span(2, 21, 33),))
+    answer = Asker(Shelf(HITS), Scribe("It is three months [2].", knows=knows)).ask("What is the notice period?")
+    assert (answer.confidence, answer.spans) == (0.75, (Span(2, 21, 33),))
+    assert answer.hits[1].passage.text[21:33] == "three months"
+
+
+def test_a_refusal_says_how_sure_and_points_at_nothing() -> None:
+    answer = Asker(Shelf(HITS), Scribe(knows=Written(0.01, (Span(1, 0, 5),)))).ask("What does Beta cost?")
+    assert (answer.abstained, answer.confidence, answer.spans) == (True, 0.01, ())
+
+
+def test_nobody_is_sure_where_nothing_was_found() -> None:
+    assert Asker(Shelf([]), Scribe("never", knows=Written(1.0))).ask("What does Beta cost?").confidence is None
 
 
 # -------------------------------------------------------------------------------------------- question

@@ -238,7 +238,7 @@ def test_bad_input_is_one_line_and_an_exit_code(rag: Run, arguments: tuple[str, 
     [
         ("RAG_PASSAGES", "abc", "RAG_PASSAGES is 'abc'; it takes a whole number from 1 to 1000."),
         ("RAG_PASSAGES", "0", "RAG_PASSAGES is 0; it takes a whole number from 1 to 1000."),
-        ("RAG_RERANK", "maybe", "RAG_RERANK is 'maybe'; it takes late or none."),
+        ("RAG_RERANK", "maybe", "RAG_RERANK is 'maybe'; it takes reader, late or none."),
         ("RAG_OCR", "on", "RAG_OCR is 'on'; it takes auto or off."),
         ("RAG_DEVICE", "tpu", "RAG_DEVICE is 'tpu'; it takes auto, cpu or cuda."),
     ],

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from rag.evaluation.matching import Level
 from rag.evaluation.metrics import reciprocal_rank
-from rag.evaluation.page import Html, tag
+from rag.evaluation.page import Html, join, tag
 from rag.evaluation.predictions import Found, Prediction
-from rag.evaluation.scores import correctness
+from rag.evaluation.scores import correctness, is_graded
 
 SHOWN = 5  # hits of a question
 LONGEST = 400  # characters of a quotation
@@ -14,9 +14,16 @@ LONGEST = 400  # characters of a quotation
 
 def goodness(prediction: Prediction) -> tuple[float, float]:
     """Correctness of the answer, then how high the evidence stands; 1 for what was not to be done."""
-    right = 1.0 if prediction.answer is None else correctness(prediction)
+    right = correctness(prediction) if is_graded(prediction) else 1.0
     ranks = prediction.ranks.get(Level.PASSAGE, ())
     return right, reciprocal_rank(ranks) if ranks else 1.0
+
+
+def sureness(prediction: Prediction) -> float:
+    """How sure the system was: the writer's confidence, or the best passage's score where there is none."""
+    if prediction.confidence is not None:
+        return prediction.confidence
+    return prediction.hits[0].score if prediction.hits else 0.0
 
 
 def question_card(prediction: Prediction) -> Html:
@@ -32,9 +39,11 @@ def question_card(prediction: Prediction) -> Html:
 
 
 def got(prediction: Prediction, most: int) -> list[Html]:
-    """What was answered, and the first hits, the right ones marked."""
+    """What was answered, the first hits, and the first right one further down; right ones are marked."""
     answered = [] if prediction.answer is None else [_answer(prediction)]
-    return answered + [_hit(rank, hit) for rank, hit in enumerate(prediction.hits[:most], 1)]
+    ranked = list(enumerate(prediction.hits, 1))
+    further = [] if any(hit.right for hit in prediction.hits[:most]) else [it for it in ranked[most:] if it[1].right]
+    return answered + [_hit(rank, hit) for rank, hit in ranked[:most] + further[:1]]
 
 
 def quote(head: str, text: str, kind: str) -> Html:
@@ -44,7 +53,8 @@ def quote(head: str, text: str, kind: str) -> Html:
 
 def _hit(rank: int, hit: Found) -> Html:
     place = f", {hit.place}" if hit.place else ""
-    return quote(f"{rank}. {hit.document}{place} ({hit.score:.3f})", hit.text, "right" if hit.right else "wrong")
+    head = f"{'✓ ' if hit.right else ''}{rank}. {hit.document}{place} ({hit.score:.3f})"
+    return quote(head, hit.text, "right" if hit.right else "wrong")
 
 
 def _answer(prediction: Prediction) -> Html:
@@ -52,7 +62,9 @@ def _answer(prediction: Prediction) -> Html:
         return tag("p", f"Failed: {prediction.error}", class_="bad")
     if prediction.abstained:
         return tag("p", "Refused.", class_="good" if not prediction.example.answerable else "bad")
-    return tag("p", prediction.answer or "", class_="good" if correctness(prediction) else "bad")
+    lines = (prediction.answer or "").split("\n")
+    kind = ("good" if correctness(prediction) else "bad") if is_graded(prediction) else None
+    return tag("p", lines[0], *(join([tag("br"), line]) for line in lines[1:]), class_=kind)
 
 
 def _fate(prediction: Prediction) -> str:

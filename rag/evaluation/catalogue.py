@@ -16,13 +16,19 @@ STAGES = {"retrieve": "to retrieve", "first_token": "to the first token", "write
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """`seconds` says that the figure is a time, else it is a share or a rate."""
+    """`seconds` says that the figure is a time, `rate` that it is one; else it is a share."""
 
     name: str
     group: str
     definition: str
     higher_is_better: bool = True
     seconds: bool = False
+    rate: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may be above 1."""
+        return self.seconds or self.rate
 
     def is_worse(self, value: float, than: float) -> bool:
         return value < than if self.higher_is_better else value > than
@@ -49,6 +55,10 @@ _FIXED = (
     Metric("f1", _ANSWERS, "overlap of the answer's and the gold answer's tokens, as SQuAD counts it"),
     Metric("rouge_l", _ANSWERS, "F-measure over the longest common subsequence of words"),
     Metric("numeric_match", _ANSWERS, "every number of a gold answer is given; units, scale and rounding apart"),
+    Metric(
+        "span_exact_match", _ANSWERS, "the stretch that the writer points at is a gold answer, in SQuAD's normal form"
+    ),
+    Metric("span_f1", _ANSWERS, "overlap of that stretch's and the gold answer's tokens, as SQuAD counts it"),
     Metric("judged_correct", _ANSWERS, "answers that the judge finds to say what a gold answer says"),
     Metric("citation_precision", "Citations", "share of cited passages that hold gold evidence"),
     Metric("citation_recall", "Citations", "share of gold evidence that a cited passage holds"),
@@ -60,11 +70,12 @@ _FIXED = (
     Metric("f1_all", _ABSTAINING, "F1 over all questions; a right refusal is 1 (SQuAD 2.0)"),
     Metric("aurc", _ABSTAINING, "mean risk over all coverages, surest answers first, refusals last", False),
     Metric("aurc_best_score", _ABSTAINING, "the same, ordered by the best passage's score alone", False),
+    Metric("aurc_gain", _ABSTAINING, "how much smaller the area is by the system's confidence than by that score"),
     Metric("latency_p50", _SPEED, "time a question takes, median", False, True),
     Metric("latency_p95", _SPEED, "time a question takes, 95th percentile", False, True),
     *(Metric(f"{stage}_p50", _SPEED, f"time {what}, median", False, True) for stage, what in STAGES.items()),
     *(Metric(f"{stage}_p95", _SPEED, f"time {what}, 95th percentile", False, True) for stage, what in STAGES.items()),
-    Metric("tokens_per_second", _SPEED, "tokens written in all, over the seconds spent writing"),
+    Metric("tokens_per_second", _SPEED, "tokens written in all, over the seconds spent writing", rate=True),
 )
 _BY_NAME = {metric.name: metric for metric in _FIXED}
 

@@ -13,13 +13,13 @@ from rag import terminal
 
 if TYPE_CHECKING:
     from rag.config import Config
+    from rag.encoder.embed import TextEmbedder
     from rag.evaluation.explain import Stage
     from rag.evaluation.questions import BadRow
     from rag.evaluation.record import LostBy
     from rag.evaluation.run import Progress, Report
     from rag.index.collection import Collection
-    from rag.index.embed import TextEmbedder
-    from rag.types import Answer, Example, Hit, Writer
+    from rag.types import Example, Hit, Writer, Writing
 
 BELOW, INCOMPLETE = 1, 3  # exit codes: a figure is worse than asked for; rows or questions to look at
 
@@ -90,7 +90,7 @@ def _measured(options: argparse.Namespace, examples: Sequence[Example], skipped:
     from rag import config as compose
     from rag.answer import Asker
     from rag.evaluation import show
-    from rag.evaluation.run import best_score, evaluate, evaluate_retrieval
+    from rag.evaluation.run import evaluate, evaluate_retrieval
 
     config = _config(options, model=options.model)
     collection = compose.collection(config)
@@ -117,7 +117,6 @@ def _measured(options: argparse.Namespace, examples: Sequence[Example], skipped:
             lambda question: asker.ask(question, max(options.k, config.passages)),
             options.out,
             judge=compose.generator(options.judge) if options.judge else None,
-            confidence=_confidence(writer) or best_score,
             tokens=by,
             **how,
         )
@@ -136,11 +135,11 @@ def _stages(config: Config, collection: Collection, by: TextEmbedder, k: int) ->
     """What the stages of retrieval give for a question of which the first `k` hits are wanted."""
     from rag import config as compose
     from rag.evaluation.explain import stages
+    from rag.retrieval.fuse import Hybrid
 
-    fused = compose.retriever(replace(config, rerank="none"), collection, by)
+    fused = Hybrid(collection.index(), by)
     reranked = compose.retriever(config, collection, by) if config.rerank != "none" else None
-    index = collection.index()
-    return lambda question: stages(question, index, by, fused, reranked, k)
+    return lambda question: stages(question, fused, reranked, k)
 
 
 def _lost_by(through: Callable[[str], list[Stage]]) -> LostBy:
@@ -174,22 +173,8 @@ class _Leading:
     def fit(self, question: str, hits: Sequence[Hit]) -> list[Hit]:
         return self.inner.fit(question, hits[: self.passages])
 
-    def write(self, question: str, hits: Sequence[Hit]) -> Iterator[str]:
+    def write(self, question: str, hits: Sequence[Hit]) -> Writing:
         return self.inner.write(question, hits)
-
-
-def _confidence(writer: Writer) -> Callable[[Answer], float | None] | None:
-    """How sure the extractive writer is of its best sentence; None for a writer that does not say."""
-    from rag.generation.extractive import ExtractiveWriter
-
-    if not isinstance(writer, ExtractiveWriter):
-        return None
-
-    def probability(answer: Answer) -> float | None:
-        scored = writer.score(answer.question, answer.hits[: answer.offered])
-        return scored[0].probability if scored else None
-
-    return probability
 
 
 def _settings(config: Config, collection: Collection, by: TextEmbedder, options: argparse.Namespace) -> dict[str, Any]:

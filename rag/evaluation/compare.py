@@ -9,10 +9,11 @@ from typing import Any
 
 from rag.errors import UsageError
 from rag.evaluation.catalogue import metric, position
+from rag.evaluation.figures import Aggregate, aggregates
 from rag.evaluation.folder import Run, load_run
 from rag.evaluation.predictions import Prediction
-from rag.evaluation.scores import cutoffs, depth_of, figures, scores
-from rag.evaluation.uncertainty import mean_interval, paired_p
+from rag.evaluation.scores import cutoffs, depth_of, scores
+from rag.evaluation.uncertainty import mean_interval, paired_interval_and_p, paired_p
 
 FLIPPING = ("accuracy", "page_hit@5", "hit@5")  # figures whose questions are listed when they flip, where defined
 
@@ -20,16 +21,16 @@ FLIPPING = ("accuracy", "page_hit@5", "hit@5")  # figures whose questions are li
 @dataclass(frozen=True, slots=True)
 class Difference:
     """A figure of both runs over the `count` questions that both define it for. `low` to `high` is the 95 % interval
-    of the difference, paired by question, and `p` that of the paired randomisation test; None where a figure is no
-    mean over questions."""
+    of the difference, paired by question, and `p` that of the paired randomisation test, or of the paired bootstrap
+    where a figure is no mean over questions."""
 
     name: str
     before: float
     after: float
     count: int
-    low: float | None = None
-    high: float | None = None
-    p: float | None = None
+    low: float
+    high: float
+    p: float
 
     @property
     def change(self) -> float:
@@ -92,7 +93,7 @@ def compare(before: Path, after: Path) -> Comparison:
     ks = cutoffs(old) if depth_of(old) <= depth_of(new) else cutoffs(new)
     pairs = _pairs([scores(p, ks) for p in old], [scores(p, ks) for p in new], common)
     found = [_difference(name, list(paired.values())) for name, paired in pairs.items()]
-    found += _unpaired(old, new, {difference.name for difference in found})
+    found += _aggregated(aggregates(old), aggregates(new))
     found.sort(key=lambda difference: position(difference.name))
     flips = {name: _flips(pairs[name]) for name in FLIPPING if name in pairs}
     return Comparison(first, second, common, tuple(found), flips)
@@ -122,13 +123,13 @@ def _difference(name: str, pairs: Sequence[tuple[float, float]]) -> Difference:
     return Difference(name, before, after, len(pairs), *mean_interval(changes), paired_p(changes))
 
 
-def _unpaired(old: Sequence[Prediction], new: Sequence[Prediction], known: set[str]) -> Iterator[Difference]:
-    """Areas, percentiles and rates: no mean over questions, so that there is nothing to pair."""
-    before, after = figures(old), figures(new)
-    for name in before.keys() & after.keys() - known:
-        if "@" not in name:
-            count = min(before[name].count, after[name].count)
-            yield Difference(name, before[name].value, after[name].value, count)
+def _aggregated(old: Mapping[str, Aggregate], new: Mapping[str, Aggregate]) -> Iterator[Difference]:
+    """Areas, percentiles and rates, over the questions that have them in both runs."""
+    for name in old.keys() & new.keys():
+        before, after = old[name], new[name]
+        if ids := [id_ for id_ in before.rows if id_ in after.rows]:
+            low, high, p = paired_interval_and_p(before.statistic, before.columns(ids), after.columns(ids))
+            yield Difference(name, before.value(ids), after.value(ids), len(ids), low, high, p)
 
 
 def _flips(pairs: Paired) -> Flips:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rag.evaluation.cards import got
-from rag.evaluation.catalogue import metric
+from rag.evaluation.catalogue import Metric, metric
 from rag.evaluation.compare import Comparison, Difference, Flips, settings_that_differ
 from rag.evaluation.page import Html, page, table, tag
 from rag.evaluation.plots import interval_bar
@@ -31,8 +31,6 @@ def comparison_page(comparison: Comparison) -> str:
 
 def verdict(difference: Difference) -> str:
     """In a word: better or worse where the test is sure of it at 5 %, else nothing that can be told from chance."""
-    if difference.p is None:
-        return ""
     if difference.low == difference.high == 0:
         return "the same"
     if difference.p >= SURE:
@@ -40,16 +38,25 @@ def verdict(difference: Difference) -> str:
     return "better" if difference.is_better else "worse"
 
 
+def moved(which: Metric, change: float) -> str:
+    """A change as people read it: with its sign, times in milliseconds."""
+    if which.seconds:
+        return f"{change * 1000:+,.0f} ms"
+    return f"{change:+,.1f}" if which.is_open else f"{change:+.3f}"
+
+
 def _summary(comparison: Comparison) -> str:
     left_out = f", {comparison.left_out:,} left out" if comparison.left_out else ""
     return (
-        f"{len(comparison.common):,} questions in common{left_out}. Intervals are 95 % paired bootstrap over "
-        "questions; p is of the paired randomisation test, not corrected for the number of figures looked at."
+        f"{len(comparison.common):,} questions in common{left_out}. Intervals are 95 % paired bootstrap, "
+        "p-values of the paired randomisation test (of that bootstrap for areas, times and rates), not corrected for "
+        "the number of figures looked at."
     )
 
 
 def _difference_table(differences: Sequence[Difference], names: tuple[str, str]) -> Html:
-    widest = max([abs(end) for d in differences if d.low is not None for end in (d.low, d.high or 0.0)], default=0) or 1
+    shares = [d for d in differences if not metric(d.name).is_open]
+    widest = max([abs(end) for d in shares for end in (d.low, d.high)], default=0) or 1
     rows: list[Sequence[str]] = []
     group = ""
     for difference in differences:
@@ -66,12 +73,12 @@ def _difference_row(difference: Difference, widest: float) -> Sequence[str]:
     which = metric(difference.name)
     said = verdict(difference)
     kind = {"better": "good", "worse": "bad"}.get(said, "soft")
-    ends, bar, p = "", Html(""), ""
-    if difference.low is not None and difference.high is not None and difference.p is not None:
-        ends = f"{difference.low:+.3f} to {difference.high:+.3f}"
-        bar = interval_bar(difference.change, difference.low, difference.high, -widest, widest)
-        p = f"{difference.p:.4f}"
-    change = f"{difference.change:+.3f}" if not which.seconds else f"{difference.change * 1000:+,.0f} ms"
+    ends = f"{moved(which, difference.low)} to {moved(which, difference.high)}"
+    bar = (
+        Html("") if which.is_open else interval_bar(difference.change, difference.low, difference.high, -widest, widest)
+    )
+    p = f"{difference.p:.4f}"
+    change = moved(which, difference.change)
     values = (shown(which, difference.before), shown(which, difference.after))
     said_so = tag("small", said, class_=kind)
     return tag("code", difference.name), *values, change, ends, bar, p, f"{difference.count:,}", said_so

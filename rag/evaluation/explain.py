@@ -14,12 +14,12 @@ from typing import Any
 from rag.errors import UsageError
 from rag.evaluation.matching import matches, same_document
 from rag.generation.terms import terms
-from rag.retrieval.fuse import DEPTH
+from rag.retrieval.fuse import DEPTH, Hybrid
 from rag.retrieval.query import keywords
-from rag.types import Embedder, Evidence, FileReport, Hit, Index, Passage, Retriever
+from rag.types import Evidence, FileReport, Hit, Passage, Retriever
 
 DEEP = 20_000  # passages looked through in the first stages
-DENSE, KEYWORD, FUSED, RERANKED = "dense", "keyword", "fused", "reranked"
+DENSE, KEYWORD, SECTION, FUSED, RERANKED = "dense", "keyword", "section", "fused", "reranked"
 INDEX, SEARCHES = "index", f"{DENSE} and {KEYWORD}"  # what else can lose a passage
 
 
@@ -61,15 +61,12 @@ class Explanation:
         return asdict(self)
 
 
-def stages(
-    question: str, index: Index, embedder: Embedder, fused: Retriever, reranked: Retriever | None, k: int
-) -> list[Stage]:
+def stages(question: str, fused: Hybrid, reranked: Retriever | None, k: int) -> list[Stage]:
     """The stages of retrieval for a question of which the first `k` hits are read. `reranked` holds `fused`."""
-    vector = embedder.embed_questions([question])[0]
-    found = [
-        Stage(DENSE, index.dense(vector, DEEP), DEPTH),
-        Stage(KEYWORD, index.keyword(keywords(question), DEEP), DEPTH),
-    ]
+    parts = fused.parts(question, DEEP)
+    found = [Stage(DENSE, parts.dense, DEPTH), Stage(KEYWORD, parts.keyword, DEPTH)]
+    if parts.sections:
+        found.append(Stage(SECTION, parts.likeness, DEPTH))
     if reranked is None:
         return [*found, Stage(FUSED, fused.retrieve(question, DEPTH), k)]
     from rag.retrieval.rerank import DEPTH as READ_AGAIN
@@ -138,12 +135,12 @@ def _why(question: str, stage: Stage, passage: Passage, kept: bool) -> str:
 
 
 def _lost_by(standings: Sequence[Standing]) -> str:
-    """The first stage behind which nothing of the wanted is left. Dense and keyword search stand side by side, and
-    fusion also looks into the documents that a question names: what it has was not lost before it."""
+    """The first stage behind which nothing of the wanted is left. The searches stand side by side, and fusion also
+    looks into the documents that a question names: what it has was not lost before it."""
     for number, standing in enumerate(standings):
-        if standing.stage in (DENSE, KEYWORD) or standing.kept:
+        if standing.stage in (DENSE, KEYWORD, SECTION) or standing.kept:
             continue
-        searched = [earlier for earlier in standings[:number] if earlier.stage in (DENSE, KEYWORD)]
+        searched = [earlier for earlier in standings[:number] if earlier.stage in (DENSE, KEYWORD, SECTION)]
         if standing.stage == FUSED and standing.rank is None and not any(earlier.kept for earlier in searched):
             return SEARCHES
         return standing.stage

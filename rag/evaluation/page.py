@@ -49,11 +49,13 @@ svg.bar { width: 130px; height: 16px } svg text { fill: var(--soft); font-size: 
 svg text.label { fill: var(--ink) } .axis { stroke: var(--line); stroke-width: 1 }
 .one { stroke: var(--one); fill: var(--one) } .two { stroke: var(--two); fill: var(--two) }
 .three { stroke: var(--three); fill: var(--three) } .curve { fill: none; stroke-width: 2; stroke-linejoin: round }
-.dashed { stroke-dasharray: 5 4 } .flat { stroke: none }
+.curve.two { stroke-dasharray: 5 4 } .flat { stroke: none }
 .faint { fill-opacity: .12 } .band { stroke-width: 5; opacity: .3 } td code { white-space: nowrap }
 .key { display: flex; flex-wrap: wrap; gap: 2px 16px; font-size: 12.5px; color: var(--soft); margin-top: 8px }
 .key i { display: inline-block; width: 14px; height: 3px; border-radius: 2px; margin-right: 6px; vertical-align: 3px }
-i.one { background: var(--one) } i.two { background: var(--two) } i.three { background: var(--three) }
+i.one { background: var(--one) }
+i.two { background: repeating-linear-gradient(90deg, var(--two) 0 5px, transparent 5px 9px) }
+i.three { background: var(--three) }
 details { background: var(--card); border: 1px solid var(--line); border-radius: 10px; margin: 0 0 8px }
 summary { cursor: pointer; padding: 11px 18px; margin-left: 18px; overflow-wrap: anywhere }
 summary small { color: var(--soft); display: block }

@@ -23,17 +23,18 @@ class Series:
     y: Sequence[float] = ()
 
 
-def curves(title: str, series: Sequence[Series], x_title: str, y_title: str, steps: bool = False) -> Html:
-    """Curves over a common x; y is a share, and its axis goes from 0 to 1. `steps` marks the single points."""
+def curves(
+    title: str, series: Sequence[Series], x_title: str, y_title: str, steps: bool = False, top: float = 1
+) -> Html:
+    """Curves over a common x; y, a share if nothing is said, goes from 0 to `top`. `steps` marks the single points."""
     high = max(x for one in series for x in one.x)
     low = min(x for one in series for x in one.x) if steps else 0.0
-    across, up = _scale(low, high, LEFT, WIDTH - RIGHT), _scale(0, 1, HEIGHT - BOTTOM, TOP)
-    drawn = [_x_axis(ticks(low, high, whole=steps), across, x_title), _y_axis(ticks(0, 1), up, y_title)]
+    across, up = _scale(low, high, LEFT, WIDTH - RIGHT), _scale(0, top, HEIGHT - BOTTOM, TOP)
+    drawn = [_x_axis(ticks(low, high, whole=steps), across, x_title), _y_axis(ticks(0, top), up, y_title)]
     for one, colour in zip(series, COLOURS, strict=False):
         keep = max(1, len(one.x) // MOST_POINTS)
         points = [(across(x), up(y)) for x, y in list(zip(one.x, one.y, strict=True))[::-keep]]
-        dashed = " dashed" if colour == "two" else ""
-        drawn.append(tag("polyline", points=_points(points), class_=f"curve {colour}{dashed}"))
+        drawn.append(tag("polyline", points=_points(points), class_=f"curve {colour}"))
         if steps:
             drawn += [tag("circle", cx=_round(x), cy=_round(y), r=2.5, class_=f"{colour} flat") for x, y in points]
     return _figure(title, drawn, [one.name for one in series])
@@ -58,7 +59,7 @@ def densities(title: str, series: Sequence[Series], x_title: str) -> Html:
     """How the values of several groups spread, each smoothed by a Gaussian kernel (Silverman's rule) and drawn to
     the same height, so that small groups are seen as well."""
     low, high = _bulk([value for one in series for value in one.x])
-    low, high = low - (high - low) / 12, high + (high - low) / 12
+    low, high = low - (high - low) / 6, high + (high - low) / 6
     across, up = _scale(low, high, LEFT, WIDTH - RIGHT), _scale(0, 1, HEIGHT - BOTTOM, TOP + 6)
     at = [low + (high - low) * i / 119 for i in range(120)]
     drawn = [_x_axis(ticks(low, high), across, x_title), _y_axis([0.0], up, "density", labelled=False)]

@@ -45,8 +45,9 @@ class Cited:
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """`answer` is None where nothing was to be written, and empty where the question was refused or failed, for
-    which `error` then gives the reason. `ranks` are by level, as `matching.ranks` has them, `grades` likewise.
-    `verdict` is the judge's, None when it failed or was not asked (`judged`). Times are in seconds."""
+    which `error` then gives the reason. `ranks` are by level, as `matching.ranks` has them, `grades` likewise. `spans`
+    are the stretches that the writer pointed at, as text. `verdict` is the judge's, None when it failed or was not
+    asked (`judged`). Times are in seconds."""
 
     example: Example
     answer: str | None = None
@@ -60,6 +61,7 @@ class Prediction:
     judged: bool = False
     verdict: bool | None = None
     confidence: float | None = None
+    spans: tuple[str, ...] = ()
     tokens: int | None = None
     seconds: float = 0.0
     timings: Mapping[str, float] = field(default_factory=dict)
@@ -85,6 +87,7 @@ class Prediction:
         values["example"] = Example(**example)
         values["hits"] = tuple(Found(**hit) for hit in row["hits"])
         values["cited"] = tuple(Cited(**{**item, "holds": tuple(item["holds"])}) for item in row["cited"])
+        values["spans"] = tuple(row.get("spans", ()))
         for name in ("ranks", "grades"):
             values[name] = {level: tuple(numbers) for level, numbers in row[name].items()}
         return cls(**values)

@@ -6,15 +6,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from rag.evaluation.cards import goodness, question_card
+from rag.evaluation.cards import goodness, question_card, sureness
 from rag.evaluation.catalogue import NDCG_K, PREFIX, Metric, metric
+from rag.evaluation.figures import Figure
 from rag.evaluation.matching import Level
 from rag.evaluation.metrics import recall_at
 from rag.evaluation.page import Html, join, page, table, tag, tile
 from rag.evaluation.plots import Series, curves, densities, histogram, interval_bar
 from rag.evaluation.predictions import Prediction
 from rag.evaluation.questions import BadRow
-from rag.evaluation.scores import Figure, depth_of, wrong_and_confidence
+from rag.evaluation.scores import depth_of, is_graded, wrong_and_confidence
 from rag.evaluation.selective import risk_coverage
 
 RANKING_NOTE = (
@@ -23,7 +24,11 @@ RANKING_NOTE = (
     "of the first thing wanted, nDCG the gain discounted by log2(rank + 1), over the ideal ranking's."
 )
 WORST = 20
-KEY_FIGURES = ("page_hit@5", "hit@5", "correct", "citation_precision", "answerable_refused", "unanswerable_answered")
+KEY_FIGURES: tuple[str, ...] = (
+    *("page_hit@5", "hit@5", "correct", "citation_precision", "answerable_refused", "unanswerable_answered"),
+    *("latency_p50", "latency_p95", "mrr", "document_hit@5"),
+)
+MOST_TILES = 8  # two rows
 Figures = Mapping[str, Figure]
 
 
@@ -66,7 +71,7 @@ def figure_table(figures: Figures) -> Html:
         if which.group != group:
             group = which.group
             rows.append((group,))
-        share = not which.seconds and figure.high <= 1
+        share = not which.seconds and figure.high <= 1 and figure.count > 1
         rows.append(
             (
                 tag("code", name),
@@ -106,10 +111,16 @@ def _in_passing(figures: Figures, prefix: str) -> Html:
 
 
 def _stacked(figure: Figure) -> Html:
-    return join([f"{figure.value:.3f}", tag("small", f"{figure.low:.2f} – {figure.high:.2f}", class_="soft under")])
+    return join([f"{figure.value:.3f}", tag("small", _ends(figure), class_="soft under")])
+
+
+def _ends(figure: Figure) -> str:
+    return f"{figure.low:.2f} – {figure.high:.2f}" if figure.count > 1 else "–"
 
 
 def _range(which: Metric, figure: Figure) -> str:
+    if figure.count < 2:
+        return "–"  # resampling one question says nothing
     return f"{shown(which, figure.low)} – {shown(which, figure.high)}"
 
 
@@ -131,9 +142,7 @@ def _plural(what: str, count: int) -> str:
 
 
 def _tiles(figures: Figures) -> Iterator[Html]:
-    names = [name for name in KEY_FIGURES if name in figures]
-    names += [name for name in ("mrr", "latency_p50", "latency_p95") if name in figures]
-    for name in names:
+    for name in [name for name in KEY_FIGURES if name in figures][:MOST_TILES]:
         which, figure = metric(name), figures[name]
         yield tile(shown(which, figure.value), name.replace("_", " "), _range(which, figure))
 
@@ -144,9 +153,8 @@ def _tiles(figures: Figures) -> Iterator[Html]:
 def _plots(predictions: Sequence[Prediction]) -> Iterator[Html]:
     if recall := list(_recall_curves(predictions)):
         yield curves("Recall over the number retrieved", recall, "first k", "recall", steps=True)
-    answered = [p for p in predictions if p.answer is not None and (p.example.answers or not p.example.answerable)]
-    if answered:
-        yield curves("Risk over coverage", list(_risk_curves(answered)), "share answered, surest first", "share wrong")
+    if graded := list(filter(is_graded, predictions)):
+        yield curves("Risk over coverage", list(_risk_curves(graded)), "share answered, surest first", "share wrong")
     yield histogram("Time a question takes", [p.seconds for p in predictions], "seconds")
     if scores := list(_score_series(predictions)):
         yield densities("Score of the best passage", scores, "score")
@@ -185,14 +193,14 @@ def _score_series(predictions: Sequence[Prediction]) -> Iterator[Series]:
 
 def _worst_sections(predictions: Sequence[Prediction]) -> Iterator[Html]:
     wanting = [p for p in predictions if p.example.answerable and goodness(p) < (1.0, 1.0)]
-    if worst := sorted(wanting, key=lambda p: (goodness(p), -(p.confidence or 0.0)))[:WORST]:
+    if worst := sorted(wanting, key=lambda p: (goodness(p), -sureness(p)))[:WORST]:
         yield tag("h2", f"The worst questions ({len(worst)})")
         yield tag(
             "p", "Wrong answers before right ones, lost evidence before found, sure before unsure.", class_="soft"
         )
         yield from (question_card(p) for p in worst)
     wrongly = [p for p in predictions if not p.example.answerable and p.answered]
-    if worst := sorted(wrongly, key=lambda p: -(p.confidence or 0.0))[:WORST]:
+    if worst := sorted(wrongly, key=lambda p: -sureness(p))[:WORST]:
         yield tag("h2", f"The surest answers to what has no answer ({len(worst)})")
         yield from (question_card(p) for p in worst)
 
@@ -215,4 +223,4 @@ def _settings(config: Mapping[str, Any], prefix: str = "") -> Iterator[Sequence[
         if isinstance(value, Mapping):
             yield from _settings(value, f"{prefix}{name}.")
         else:
-            yield join([tag("code", f"{prefix}{name}")]), str(value)
+            yield join([tag("code", f"{prefix}{name}")]), "–" if value in (None, "") else str(value)

@@ -21,13 +21,13 @@ from typing import Any
 
 from rag import __version__
 from rag.errors import RagError, UsageError
+from rag.evaluation.figures import Figure, figures
 from rag.evaluation.folder import LOCK, METRICS, PREDICTIONS, REPORT, claim, make_folder, write_whole
 from rag.evaluation.judge import Judge
 from rag.evaluation.predictions import Log, Prediction, read_predictions
 from rag.evaluation.questions import BadRow
 from rag.evaluation.record import LostBy, cited, with_hits
 from rag.evaluation.report import report_page
-from rag.evaluation.scores import Figure, figures
 from rag.index.lock import writing
 from rag.types import Answer, Example, Generator, Retriever, Tokens
 
@@ -59,11 +59,6 @@ class Report:
         return {name: value for name, value in asdict(self).items() if name != "folder"}
 
 
-def best_score(answer: Answer) -> float | None:
-    """How sure an answer is, as far as retrieval tells: the score of its best passage."""
-    return answer.hits[0].score if answer.hits else None
-
-
 def evaluate(
     examples: Iterable[Example],
     ask: Ask,
@@ -71,7 +66,6 @@ def evaluate(
     *,
     settings: Mapping[str, Any] | None = None,
     judge: Generator | None = None,
-    confidence: Callable[[Answer], float | None] = best_score,
     tokens: Tokens | None = None,
     lost_by: LostBy | None = None,
     skipped: Sequence[BadRow] = (),
@@ -81,9 +75,8 @@ def evaluate(
     """Asks every question, and measures retrieval, answers, citations, abstention and speed.
 
     `settings` are whatever makes this run what it is (names, fingerprints, weights; JSON values): with the questions
-    they tell whether a folder is this run's, to be gone on with. `confidence` orders the risk-coverage curve,
-    `tokens` counts what was written, and `lost_by` names the stage of retrieval that lost a question's evidence; all
-    three are called outside the measured time.
+    they tell whether a folder is this run's, to be gone on with. `tokens` counts what was written, and `lost_by`
+    names the stage of retrieval that lost a question's evidence; both are called outside the measured time.
 
     A question whose answer raises a RagError counts as failed, and is asked again when the run is repeated; three
     of them in a row end the run with that error. Raises UsageError for a folder that holds another run.
@@ -104,7 +97,8 @@ def evaluate(
             cited=cited(answer, example),
             judged=judged,
             verdict=referee.verdict(example.question, example.answers, text) if referee and judged else None,
-            confidence=_finite(confidence(answer)),
+            confidence=_finite(answer.confidence),
+            spans=tuple(answer.hits[span.number - 1].passage.text[span.start : span.end] for span in answer.spans),
             tokens=tokens.count([text])[0] if tokens and text else None,
             seconds=seconds,
             timings=dict(answer.timings),
@@ -132,9 +126,7 @@ def evaluate_retrieval(
         began = clock()
         hits = retriever.retrieve(example.question, k)
         seconds = clock() - began
-        sure = _finite(hits[0].score) if hits else None
-        prediction = with_hits(example, hits, lost_by)
-        return replace(prediction, confidence=sure, seconds=seconds, timings={"retrieve": seconds})
+        return replace(with_hits(example, hits, lost_by), seconds=seconds, timings={"retrieve": seconds})
 
     config = {"mode": "retrieval only", "k": k, **(settings or {})}
     return _run(list(examples), predict, None, out, config, skipped, progress)

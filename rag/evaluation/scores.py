@@ -1,31 +1,14 @@
-"""Predictions → scores of each question → figures with intervals. Pure: equal predictions give equal figures."""
+"""A prediction → its scores, and how right and how sure it was. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from rag.evaluation import metrics
-from rag.evaluation.catalogue import KS, NDCG_K, PREFIX, STAGES, position
+from rag.evaluation.catalogue import KS, NDCG_K, PREFIX
 from rag.evaluation.numbers import numeric_match
 from rag.evaluation.predictions import Prediction
-from rag.evaluation.selective import aurc
-from rag.evaluation.uncertainty import interval, mean_interval
 from rag.generation.sentences import MARKER
-
-if TYPE_CHECKING:
-    from rag.evaluation.uncertainty import Floats
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A value with its 95 % interval, over the `count` questions for which it is defined."""
-
-    value: float
-    low: float
-    high: float
-    count: int
 
 
 def cutoffs(predictions: Sequence[Prediction]) -> tuple[int, ...]:
@@ -47,18 +30,9 @@ def scores(prediction: Prediction, ks: Sequence[int]) -> dict[str, float]:
     return found
 
 
-def figures(predictions: Sequence[Prediction]) -> dict[str, Figure]:
-    """Every figure that is defined for these questions, in the order of the catalogue."""
-    ks = cutoffs(predictions)
-    columns: dict[str, list[float]] = {}
-    for prediction in predictions:
-        for name, score in scores(prediction, ks).items():
-            columns.setdefault(name, []).append(score)
-    found = {
-        name: Figure(sum(column) / len(column), *mean_interval(column), len(column)) for name, column in columns.items()
-    }
-    found |= dict(_areas(predictions)) | dict(_speeds(predictions))
-    return dict(sorted(found.items(), key=lambda item: position(item[0])))
+def is_graded(prediction: Prediction) -> bool:
+    """Whether an answer was to be written, and something is known of what would be right."""
+    return prediction.answer is not None and bool(prediction.example.answers or not prediction.example.answerable)
 
 
 def correctness(prediction: Prediction) -> float:
@@ -83,11 +57,18 @@ def plain_answer(prediction: Prediction) -> str:
 
 def wrong_and_confidence(predictions: Sequence[Prediction]) -> tuple[list[float], list[float], list[float]]:
     """For the risk-coverage curve: how wrong each question's answer is, how sure the system was (refusals come last:
-    they would be wrong if they had to be answered), and the score of its best passage."""
+    they would be wrong if they had to be answered), and the score of its best passage. That score is also how sure
+    the system is whose writer never says."""
     wrong = [0.0 if p.answered and correctness(p) else 1.0 for p in predictions]
-    sure = [-float("inf") if not p.answered or p.confidence is None else p.confidence for p in predictions]
-    best = [p.hits[0].score if p.hits else -float("inf") for p in predictions]
-    return wrong, sure, best
+    best = [p.hits[0].score if p.hits else None for p in predictions]
+    says = any(p.confidence is not None for p in predictions)
+    sure = [p.confidence if says else score for p, score in zip(predictions, best, strict=True)]
+    answered = [value if p.answered else None for p, value in zip(predictions, sure, strict=True)]
+    return wrong, _with_last(answered), _with_last(best)
+
+
+def _with_last(values: Sequence[float | None]) -> list[float]:
+    return [-float("inf") if value is None else value for value in values]
 
 
 def _ranked(prediction: Prediction, ks: Sequence[int]) -> Iterator[tuple[str, float]]:
@@ -118,6 +99,9 @@ def _answered(prediction: Prediction) -> dict[str, float]:
             "f1": metrics.token_f1(text, example.answers),
             "rouge_l": metrics.rouge_l(text, example.answers),
         }
+        if prediction.spans:
+            found["span_exact_match"] = metrics.exact_match(prediction.spans[0], example.answers)
+            found["span_f1"] = metrics.token_f1(prediction.spans[0], example.answers)
         found["exact_match_all"], found["f1_all"] = found["exact_match"], found["f1"]
         if (numbers := numeric_match(text, example.answers, example.question)) is not None:
             found["numeric_match"] = numbers
@@ -136,46 +120,3 @@ def _cited(prediction: Prediction) -> dict[str, float]:
         if prediction.cited:
             found["citation_precision"] = metrics.citation_precision([cited.holds for cited in prediction.cited])
     return found
-
-
-def _areas(predictions: Sequence[Prediction]) -> Iterator[tuple[str, Figure]]:
-    judged = [p for p in predictions if p.answer is not None and (p.example.answers or not p.example.answerable)]
-    if not judged:
-        return
-    wrong, sure, best = wrong_and_confidence(judged)
-    for name, confidence in (("aurc", sure), ("aurc_best_score", best)):
-        yield name, Figure(aurc(wrong, confidence), *interval(_aurc_of_each, wrong, confidence), len(judged))
-
-
-def _speeds(predictions: Sequence[Prediction]) -> Iterator[tuple[str, Figure]]:
-    asked = [p for p in predictions if not p.error]
-    times = {"latency": [p.seconds for p in asked]}
-    times |= {stage: [p.timings[stage] for p in asked if stage in p.timings] for stage in STAGES}
-    for stage, seconds in times.items():
-        for percent in (50, 95) if seconds else ():
-            yield f"{stage}_p{percent}", _percentile(seconds, percent)
-    wrote = [(p.tokens, p.timings["write"]) for p in asked if p.tokens and p.timings.get("write")]
-    if wrote:
-        tokens, spent = zip(*wrote, strict=True)
-        yield "tokens_per_second", Figure(sum(tokens) / sum(spent), *interval(_rate, tokens, spent), len(wrote))
-
-
-def _percentile(seconds: Sequence[float], percent: int) -> Figure:
-    import numpy as np
-
-    def statistic(sample: Floats) -> Floats:
-        found: Floats = np.percentile(sample[0], percent, axis=-1)
-        return found
-
-    return Figure(float(np.percentile(seconds, percent)), *interval(statistic, seconds), len(seconds))
-
-
-def _aurc_of_each(sample: Floats) -> Floats:
-    import numpy as np
-
-    return np.asarray([aurc(wrong, confidence) for wrong, confidence in zip(*sample, strict=True)])
-
-
-def _rate(sample: Floats) -> Floats:
-    rate: Floats = sample[0].sum(axis=-1) / sample[1].sum(axis=-1)
-    return rate

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 
 from rag.evaluation.catalogue import metric
 from rag.evaluation.compare import Comparison
-from rag.evaluation.compare_page import verdict
+from rag.evaluation.compare_page import moved, verdict
 from rag.evaluation.explain import Explanation
 from rag.evaluation.report import shown
 from rag.evaluation.run import Progress, Report
-from rag.terminal import plain
+from rag.terminal import counted, plain
 
 WIDTH = 160  # of a table that is not for a terminal
 
@@ -20,29 +20,28 @@ WIDTH = 160  # of a table that is not for a terminal
 def report(report: Report) -> None:
     rows = []
     for name, figure in report.figures.items():
-        if "recall@" not in name:  # in the report; most question sets have one evidence a question, and hit says it
+        if _is_listed(name):
             which = metric(name)
-            ends = f"{shown(which, figure.low)} – {shown(which, figure.high)}"
+            ends = f"{shown(which, figure.low)} – {shown(which, figure.high)}" if figure.count > 1 else "–"
             rows.append((name, shown(which, figure.value), ends, f"{figure.count:,}"))
     _table(("figure", "value", "95 % interval", "n"), rows, right=(1, 2, 3))
     if report.lost_by:
         _line(f"Evidence lost by {', '.join(f'{stage}: {count}' for stage, count in report.lost_by.items())}")
     failed = f", {report.failed} failed" if report.failed else ""
-    unjudged = f", {report.judge_failures} judgements failed" if report.judge_failures else ""
-    _line(f"{report.questions} questions{failed}{unjudged}. See {report.folder / 'report.html'}")
+    unjudged = f", {counted(report.judge_failures, 'judgement')} failed" if report.judge_failures else ""
+    _line(f"{counted(report.questions, 'question')}{failed}{unjudged}. See {report.folder / 'report.html'}")
 
 
 def comparison(found: Comparison) -> None:
     rows = []
-    for d in found.differences:
+    for d in filter(lambda d: _is_listed(d.name), found.differences):
         which = metric(d.name)
-        ends = "" if d.low is None or d.high is None else f"{d.low:+.3f} to {d.high:+.3f}"
-        change = f"{d.change * 1000:+,.0f} ms" if which.seconds else f"{d.change:+.3f}"
-        p = "" if d.p is None else f"{d.p:.4f}"
-        rows.append((d.name, shown(which, d.before), shown(which, d.after), change, ends, p, verdict(d)))
+        ends = f"{moved(which, d.low)} to {moved(which, d.high)}"
+        values = (shown(which, d.before), shown(which, d.after), moved(which, d.change))
+        rows.append((d.name, *values, ends, f"{d.p:.4f}", verdict(d)))
     head = ("figure", found.before.name, found.after.name, "change", "95 % interval", "p", "")
     _table(head, rows, right=range(1, 6))
-    _line(f"{len(found.common)} questions in common, {found.left_out} left out.")
+    _line(f"{counted(len(found.common), 'question')} in common, {found.left_out} left out.")
     for name, flips in found.flips.items():
         _line(f"{name}: {len(flips.gained)} questions gained, {len(flips.lost)} lost")
         for word, ids in (("gained", flips.gained), ("lost", flips.lost)):
@@ -76,6 +75,11 @@ def progress(what: str) -> Iterator[Progress]:
             bar.update(task, completed=done, total=total)
 
         yield advance
+
+
+def _is_listed(name: str) -> bool:
+    """Recall is on the pages only: most question sets have one evidence a question, so that hit says it."""
+    return "recall@" not in name
 
 
 def _line(text: str) -> None:

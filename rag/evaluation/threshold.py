@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rag.errors import UsageError
 from rag.evaluation.catalogue import metric
-from rag.evaluation.scores import Figure
+from rag.evaluation.figures import Figure
 
 
 @dataclass(frozen=True, slots=True)

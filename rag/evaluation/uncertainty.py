@@ -1,7 +1,8 @@
 """How sure a figure is, and a difference between two runs. Pure and seeded: equal input gives equal output.
 
 Intervals are percentile bootstrap over questions (Efron and Tibshirani, "An introduction to the bootstrap", 1993);
-p-values are of the paired randomisation test (Smucker, Allan and Carterette, CIKM 2007).
+p-values are of the paired randomisation test (Smucker, Allan and Carterette, CIKM 2007), or, where a figure is no mean
+over questions, of the paired bootstrap (the same book, section 16.2).
 """
 
 from __future__ import annotations
@@ -34,12 +35,36 @@ def interval(statistic: Callable[[Floats], Floats], *columns: Sequence[float]) -
     """
     import numpy as np
 
-    table = np.asarray(columns, np.float64)
+    return _middle(_resampled(statistic, np.asarray(columns, np.float64)))
+
+
+def paired_interval_and_p(
+    statistic: Callable[[Floats], Floats], before: Sequence[Sequence[float]], after: Sequence[Sequence[float]]
+) -> tuple[float, float, float]:
+    """The 95 % interval of how much a statistic changes, with the same questions drawn from both, and how often the
+    change comes out on the other side of 0: two-sided, at least 2 / (RESAMPLES + 1)."""
+    import numpy as np
+
+    columns = len(before)
+    both = np.asarray([*before, *after], np.float64)
+    found = _resampled(lambda sample: statistic(sample[columns:]) - statistic(sample[:columns]), both)
+    opposed = min(int((found <= 0).sum()), int((found >= 0).sum()))
+    return *_middle(found), min(1.0, 2 * (opposed + 1) / (RESAMPLES + 1))
+
+
+def _resampled(statistic: Callable[[Floats], Floats], table: Floats) -> Floats:
+    import numpy as np
+
     count = table.shape[1]
     draw = np.random.default_rng(SEED)
     step = max(1, _BLOCK // count)
     sizes = [min(step, RESAMPLES - start) for start in range(0, RESAMPLES, step)]
-    found = np.concatenate([statistic(table[:, draw.integers(0, count, (size, count))]) for size in sizes])
+    return np.concatenate([statistic(table[:, draw.integers(0, count, (size, count))]) for size in sizes])
+
+
+def _middle(found: Floats) -> tuple[float, float]:
+    import numpy as np
+
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(found, (tail, 1 - tail))
     return float(low), float(high)

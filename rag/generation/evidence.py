@@ -11,13 +11,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from math import log2
+from math import exp, log2
 from typing import TYPE_CHECKING
 
 from rag.generation.check import OMISSION, unmarked
 from rag.generation.sentences import Kind, units
 from rag.generation.terms import Terms, terms
-from rag.types import Passage
+from rag.types import Extract, Hit, Passage
 
 if TYPE_CHECKING:
     from rag.types import Vectors
@@ -35,6 +35,9 @@ FEATURES = (
     "named",  # share of the question's names and numbers in the sentence itself, or in title and heading
     "numbered",  # the same of its numbers
     "other row",  # share of its names and numbers that a table row lacks; 0 for a sentence
+    "answers",  # a reader's log odds that the passage answers, 0 where none has read it
+    "words of it",  # 1 when the words that a reader takes for the answer stand here
+    "surely",  # the same times how likely it holds them, from 0 to 1
 )
 
 
@@ -49,12 +52,19 @@ class Asked(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A sentence or table row that could be quoted. `passage` is its passage's index, `quote` the text as it would
-    be quoted: word for word, white space evened out, a table's head before its row."""
+    """A sentence or table row that could be quoted: `start` and `end` are its offsets in the text of the passage with
+    the index `passage`, `quote` is the text as it would be quoted: word for word, white space evened out, a table's
+    head before its row. `head` is None for a sentence."""
 
     passage: int
+    start: int
+    end: int
     quote: str
-    is_row: bool
+    head: str | None = None
+
+    @property
+    def is_row(self) -> bool:
+        return self.head is not None
 
 
 _NUMBER = re.compile(
@@ -81,11 +91,15 @@ _TIME = re.compile(
 )
 
 
+_MANNER = re.compile(r"\bwhy\b|\bhow (?:do|does|did|is|are|was|were|can|could|should|would|will|to)\b", re.IGNORECASE)
+_KINDS = {Asked.DATE: _DATE, Asked.NUMBER: _NUMBER, Asked.NAME: _NAME, Asked.OTHER: _MANNER}
+
+
 def asked(question: str) -> Asked:
-    for kind, pattern in ((Asked.DATE, _DATE), (Asked.NUMBER, _NUMBER), (Asked.NAME, _NAME)):
-        if pattern.search(question):
-            return kind
-    return Asked.OTHER
+    """By what is asked first: "Which country has the highest price?" asks for a name."""
+    found = ((pattern.search(question), kind) for kind, pattern in _KINDS.items())
+    first = min(((match.start(), kind) for match, kind in found if match), key=lambda it: it[0], default=None)
+    return first[1] if first else Asked.OTHER
 
 
 def candidates(passages: Sequence[Passage]) -> list[Candidate]:
@@ -96,9 +110,10 @@ def candidates(passages: Sequence[Passage]) -> list[Candidate]:
             if unit.kind is Kind.HEAD:
                 continue
             quote = _even(passage.text[unit.start : unit.end])
-            if unit.kind is Kind.ROW and (head := _head(passage, unit.head)):
+            head = _head(passage, unit.head) if unit.kind is Kind.ROW else None
+            if head:
                 quote = f"{head}{OMISSION}{quote}"
-            found.append(Candidate(index, quote, unit.kind is Kind.ROW))
+            found.append(Candidate(index, unit.start, unit.end, quote, head))
     return found
 
 
@@ -109,12 +124,11 @@ def shortlist(question: str, found: Sequence[Candidate], most: int) -> list[int]
     return sorted(order[:most])
 
 
-def features(
-    question: str, found: Sequence[Candidate], passages: Sequence[Passage], similarity: Sequence[float]
-) -> Vectors:
+def features(question: str, found: Sequence[Candidate], hits: Sequence[Hit], similarity: Sequence[float]) -> Vectors:
     """One row per candidate, columns as in FEATURES; `similarity` is the cosine of question and candidate."""
     import numpy as np
 
+    passages = [hit.passage for hit in hits]
     wanted, kind = terms(question), asked(question)
     named = dict.fromkeys(wanted.names | wanted.numbers, 1.0)
     own = [terms(candidate.quote) for candidate in found]
@@ -143,9 +157,18 @@ def features(
             "named": names,
             "numbered": _share(dict.fromkeys(wanted.numbers, 1.0), itself, nothing=1.0),
             "other row": 1 - names if candidate.is_row else 0.0,
+            **_read(candidate, hits[candidate.passage].extract),
         }
         rows.append([row[name] for name in FEATURES])
     return np.asarray(rows, dtype=np.float32).reshape(-1, len(FEATURES))
+
+
+def _read(candidate: Candidate, extract: Extract | None) -> dict[str, float]:
+    """What a reader of the candidate's passage says of it."""
+    if extract is None:
+        return {"answers": 0.0, "words of it": 0.0, "surely": 0.0}
+    inside = extract.start < candidate.end and candidate.start < extract.end
+    return {"answers": extract.answers, "words of it": inside, "surely": inside * exp(extract.likely)}
 
 
 def _best(found: Sequence[Candidate], similarity: Sequence[float]) -> dict[int, float]:

@@ -6,13 +6,14 @@ in bracketed numbers of the document's own, which become (12); a table row stand
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import log
 from typing import TYPE_CHECKING
 
 from rag.generation.evidence import FEATURES, Candidate, candidates, features, shortlist
-from rag.types import Embedder, Hit
+from rag.generation.spans import shortest
+from rag.types import Embedder, Hit, Origin, Span, Writing, Written
 
 if TYPE_CHECKING:
     from rag.types import Vectors
@@ -21,28 +22,43 @@ PASSAGES = 8  # read at most: more cost time and add little
 EMBEDDED = 48  # sentences at most; of more than that, those that share most words with the question
 SENTENCES = 2  # quoted at most
 
-# Both fitted for all-MiniLM-L6-v2's cosines on half of the practice SQuAD by tests/benchmarks/fit_extractive.py; "other
-# row" alone is set by hand, for there are no tables in SQuAD. On the other half, over 8 passages retrieved from the
-# whole corpus: a gold answer stands in the best sentence for 0.69 of the answerable questions, in the best two for
-# 0.80; as written, refusals included, in 1.6 sentences for 0.75. Area under the ROC curve of abstention: 0.65 against
-# SQuAD's unanswerable questions, 0.81 with the paragraph that answers withheld, 0.95 with its whole article withheld.
-# THRESHOLD refuses 0.09 of the answerable questions.
-RANKING = {
-    "similarity": 2.04,
-    "passage": 1.63,
-    "words": 1.07,
-    "before": 1.04,
-    "around": 0.76,
-    "names": 0.43,
-    "there": 0.26,
-    "missing": -0.32,
-    "rank": 0.45,
-    "other row": -1.5,
-}
-DECISION = {"named": 0.80, "numbered": 1.09}  # added to the best sentence's ranking score
-BIAS = -7.37
-THRESHOLD = 0.10  # of that sum as a probability: below it nothing is quoted
-SECOND = 0.4  # a second sentence is quoted when its odds by RANKING are at least this share of the first one's
+SECOND = 0.4  # a second sentence is quoted when its odds by the ranking are at least this share of the first one's
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Weights by the names of FEATURES. Their sum over `ranking` orders the sentences of one question, in log odds;
+    that of the best one with `decision` added, and "bias" in it, are the log odds that it answers. Below the
+    probability `threshold` nothing is quoted."""
+
+    ranking: Mapping[str, float]
+    decision: Mapping[str, float]
+    threshold: float
+
+
+# For passages that no reader has read. Fitted for all-MiniLM-L6-v2's cosines on half of the practice SQuAD by
+# tests/benchmarks/fit_extractive.py; "other row" alone is set by hand, for there are no tables in SQuAD. On the other
+# half, over 8 passages retrieved from the whole corpus: a gold answer stands in the best sentence for 0.69 of the
+# answerable questions, in the best two for 0.80; as written, refusals included, in 1.6 sentences for 0.75. Area under
+# the ROC curve of abstention: 0.65 against SQuAD's unanswerable questions, 0.81 with the paragraph that answers
+# withheld, 0.95 with its whole article withheld. 0.09 of the answerable questions are refused.
+ALONE = Judgement(
+    ranking={
+        "similarity": 2.04,
+        "passage": 1.63,
+        "words": 1.07,
+        "before": 1.04,
+        "around": 0.76,
+        "names": 0.43,
+        "there": 0.26,
+        "missing": -0.32,
+        "rank": 0.45,
+        "other row": -1.5,
+    },
+    decision={"named": 0.80, "numbered": 1.09, "bias": -7.37},
+    threshold=0.10,
+)
+_BY_COSINE = {"similarity", "passage"}  # features that cost an embedding of every sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +71,9 @@ class Scored:
 
 
 class ExtractiveWriter:
-    def __init__(self, embedder: Embedder, threshold: float = THRESHOLD) -> None:
+    def __init__(self, embedder: Embedder, judgement: Judgement = ALONE) -> None:
         self._embedder = embedder
-        self._threshold = threshold
+        self._judgement = judgement
 
     @property
     def name(self) -> str:
@@ -66,21 +82,27 @@ class ExtractiveWriter:
     def fit(self, question: str, hits: Sequence[Hit]) -> list[Hit]:
         return list(hits[:PASSAGES])
 
-    def write(self, question: str, hits: Sequence[Hit]) -> Iterator[str]:
-        for index, candidate in enumerate(self._chosen(question, hits)):
+    def write(self, question: str, hits: Sequence[Hit]) -> Writing:
+        scored = self.score(question, hits)
+        chosen = self._chosen(scored, hits)
+        for index, candidate in enumerate(chosen):
             yield f"{chr(10) if index else ''}{candidate.quote} [{candidate.passage + 1}]"
+        spans = tuple(_span(question, candidate, hits) for candidate in chosen)
+        return Written(scored[0].probability if scored else 0.0, spans)
 
     def score(self, question: str, hits: Sequence[Hit]) -> list[Scored]:
         """Every sentence that could be quoted, best evidence first."""
         import numpy as np
 
-        passages = [hit.passage for hit in hits]
-        found = candidates(passages)
+        found = candidates([hit.passage for hit in hits])
         if not found:
             return []
-        columns = features(question, found, passages, self._similarity(question, found))
-        evidence = columns @ weights(RANKING)
-        probability = 1 / (1 + np.exp(-(evidence + columns @ weights(DECISION) + BIAS)))
+        ranking, decision = self._judgement.ranking, self._judgement.decision
+        similarity = self._similarity(question, found) if _BY_COSINE & ranking.keys() else [0.0] * len(found)
+        columns = features(question, found, hits, similarity)
+        evidence = columns @ weights(ranking)
+        odds = evidence + columns @ weights(decision) + decision.get("bias", 0.0)
+        probability = 1 / (1 + np.exp(-odds))
         order = np.argsort(-evidence, kind="stable")
         return [Scored(found[i], float(evidence[i]), float(probability[i])) for i in order]
 
@@ -91,16 +113,26 @@ class ExtractiveWriter:
         cosines = dict(zip(chosen, (vectors @ self._embedder.embed_questions([question])[0]).tolist(), strict=True))
         return [cosines.get(i, 0.0) for i in range(len(found))]
 
-    def _chosen(self, question: str, hits: Sequence[Hit]) -> list[Candidate]:
-        scored = self.score(question, hits)
-        if not scored or scored[0].probability < self._threshold:
+    def _chosen(self, scored: Sequence[Scored], hits: Sequence[Hit]) -> list[Candidate]:
+        """Best first; where private documents and Wikipedia both answer, the private ones'."""
+        if not scored or scored[0].probability < self._judgement.threshold:
             return []
         least = scored[0].evidence + log(SECOND)
         chosen: list[Candidate] = []
         for quote in (each.candidate for each in scored if each.evidence >= least):
             if not any(quote.quote in other.quote or other.quote in quote.quote for other in chosen):
                 chosen.append(quote)
+        chosen.sort(key=lambda quote: hits[quote.passage].passage.origin is not Origin.PRIVATE)
         return chosen[:SENTENCES]
+
+
+def _span(question: str, candidate: Candidate, hits: Sequence[Hit]) -> Span:
+    """The words that answer: a reader's where it found them in this sentence, else the shortest that do by kind."""
+    passage, extract = hits[candidate.passage].passage, hits[candidate.passage].extract
+    if extract and candidate.start <= extract.start < extract.end <= candidate.end:
+        return Span(candidate.passage + 1, extract.start, extract.end)
+    start, end = shortest(question, passage.text[candidate.start : candidate.end], candidate.head)
+    return Span(candidate.passage + 1, candidate.start + start, candidate.start + end)
 
 
 def weights(by_name: Mapping[str, float]) -> Vectors:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from rag.generation.prompt import REFUSAL, fit, messages
 from rag.generation.sentences import MARKER
-from rag.types import Generator, Hit
+from rag.types import Generator, Hit, Writing, Written
 
 RESERVE = 512  # tokens of the window that are kept for the answer
 
@@ -25,9 +25,10 @@ class PromptedWriter:
         """Raises UsageError when the question alone does not fit the model's window."""
         return fit(question, hits, self._generator, self._reserve)
 
-    def write(self, question: str, hits: Sequence[Hit]) -> Iterator[str]:
+    def write(self, question: str, hits: Sequence[Hit]) -> Writing:
         turns = messages(question, [hit.passage for hit in hits])
-        return without_refusal(self._generator.stream(turns, self._reserve))
+        yield from without_refusal(self._generator.stream(turns, self._reserve))
+        return Written()
 
 
 def without_refusal(pieces: Iterator[str]) -> Iterator[str]:

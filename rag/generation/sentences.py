@@ -26,8 +26,10 @@ _END = re.compile(
     rf"|[。！？]+[」』”]*{_MARKERS}"
 )
 _ABBREVIATION = re.compile(
-    r"(?:\b(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|Nos?|Inc|Ltd|Co|Corp|vs|ca|approx|Figs?|Art|Sec|pp?|e\.g|i\.e|etc|Jr|Sr|Gen"
-    r"|Lt|Col|Sgt|Rev|Hon|Mt|Ave|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|(?:[A-Z]\.)+[A-Z])|^\s*\d{1,3})\.$"
+    r"(?:\b(?:[A-Z]|Mr|Mrs|Ms|Mme|Messrs|Dr|Prof|St|Nos?|vs|ca|approx|Figs?|Art|Secs?|pp?|e\.g|i\.e|cf|al|etc|Jr|Sr|Gen"
+    r"|Lt|Capt|Maj|Col|Sgt|Rev|Hon|Rep|Sen|Gov|Pres|Mt|Ft|Ave|Dept|Univ|Vols?|Eds?|Ph|Bros|Sp|(?i:Inc|Ltd|Co|Corp|Bhd)"
+    r"|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|(?:[A-Z]\.)+[A-Z])"
+    r"|\b(?i:item|note|section|article|part)\s\d{1,2}[A-Z]?|^\s*\d{1,3})\.$"
 )
 _BULLET = re.compile(r"\s*(?:[•▪◦‣·*–—-]\s|\(?(?:\d{1,2}|[a-z])[.)]\s)")
 _MARK = re.compile(r"[•▪◦‣·*–—-]\s+(?=\S)")  # of a list item, and no part of what it says

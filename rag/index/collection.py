@@ -13,7 +13,7 @@ from typing import Any
 from rag.errors import DamagedError, FingerprintError, StorageError, UsageError
 from rag.index import audit, database, generation
 from rag.index.ledger import Ledger
-from rag.index.lock import writing
+from rag.index.lock import writer, writing
 from rag.index.stream import stream
 from rag.index.sync import Progress, plan, reported, sync
 from rag.index.view import View
@@ -161,6 +161,7 @@ class Collection:
             "bytes": self._size(),
             "roots": [str(root) for root in ledger.roots()],
             "missing_roots": [str(root) for root in ledger.roots() if not root.exists()],
+            "writer": writer(self.home / LOCK),
         }
 
     def _size(self) -> int:

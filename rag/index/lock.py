@@ -25,9 +25,29 @@ def writing(path: Path) -> Iterator[None]:
             _lock(handle, path)
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"pid {os.getpid()}, since {datetime.now():%H:%M}".encode(), 0)
-        yield
+        try:
+            yield
+        finally:
+            os.ftruncate(handle, 0)
     finally:
         os.close(handle)
+
+
+def writer(path: Path) -> str:
+    """The process that holds the lock, such as "pid 42, since 10:31"; empty when none does. Told by what it left in
+    the file: trying the lock itself could turn a writer away that comes just now."""
+    try:
+        holder = path.read_text(errors="replace").strip()[:200]
+        pid = int(holder.removeprefix("pid ").partition(",")[0])
+    except (OSError, ValueError):
+        return ""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        pass  # it runs, as somebody else
+    except (OSError, OverflowError):
+        return ""
+    return holder
 
 
 def _opened(path: Path) -> int:

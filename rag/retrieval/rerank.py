@@ -2,7 +2,8 @@
 
 Each token of the question looks for its nearest token in the passage (ColBERT's MaxSim, arXiv 2004.12832), and the
 cosines are averaged, rare tokens counting more. No training and no further model: the vectors are the encoder's own
-last layer. Tables are left where fusion put them: among figures, the words that match best are the least telling.
+last layer. Tables are not read and stay where fusion put them: among figures, the words that match best are the least
+telling.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from rag.types import Vectors
 
-DEPTH = 30  # hits read again: each costs an encoder pass
+DEPTH = 16  # hits among which what is no table is read again: each costs an encoder pass
 FIGURES = 0.125  # the share of numbers among its words from which on a passage counts as a table
 
 _NUMBER = re.compile(r"(?<!\w)[($]*\d[\d,.]*%?")
@@ -46,13 +47,13 @@ class LateInteraction:
     def retrieve(self, question: str, k: int) -> list[Hit]:
         hits = self._inner.retrieve(question, max(k, self._depth))
         read, rest = hits[: self._depth], hits[self._depth :]
-        if len(read) < 2:
+        shares = {hit.passage: share for hit in read if (share := prose(hit.passage.text))}
+        if len(shares) < 2:
             return hits[:k]
-        texts = [hit.passage.headed for hit in read]
-        similarity = self._similarity(question, texts)
+        similarity = self._similarity(question, [passage.headed for passage in shares])
         # Only differences count, so that a passage that is not judged stays where it was.
-        gains = (similarity - similarity.mean()) * [prose(hit.passage.text) for hit in read]
-        scored = [Hit(hit.passage, hit.score + float(gain)) for hit, gain in zip(read, gains, strict=True)]
+        gains = dict(zip(shares, (similarity - similarity.mean()) * list(shares.values()), strict=True))
+        scored = [Hit(hit.passage, hit.score + float(gains.get(hit.passage, 0.0))) for hit in read]
         scored.sort(key=lambda hit: -hit.score)
         floor = scored[-1].score
         return [*scored, *(Hit(hit.passage, min(hit.score, floor)) for hit in rest)][:k]

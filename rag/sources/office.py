@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -24,22 +24,31 @@ ROWS = 5_000  # of a sheet that are sent at a time: what was sent is kept if the
 
 _OLE = b"\xd0\xcf\x11\xe0"
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+_FOLDERS = {formats.DOCX: "word", formats.PPTX: "ppt", formats.XLSX: "xl"}  # of an archive, by what it is
 _SAVE_AGAIN = "Open it and save it again."
 
 
 def read(data: bytes, format_: str) -> Iterator[Part | Facts]:
     """Raises RefusedError for what is no such file, is encrypted, or unpacks to more than a file may hold."""
-    _check(data, format_)
+    names = _checked_names(data, format_)
     readers: dict[str, Callable[[bytes], Iterator[Part | Facts]]] = {
         formats.DOCX: _docx,
         formats.PPTX: _pptx,
         formats.XLSX: _xlsx,
     }
-    return readers[format_](data)
+    return readers[_by_content(names, format_)](data)
 
 
-def _check(data: bytes, format_: str) -> None:
-    """Looks at what the archive declares before anything is unpacked."""
+def _by_content(names: Sequence[str], format_: str) -> str:
+    """What the file is, whatever it is called: a workbook may have been renamed to .docx."""
+    folders = {name.partition("/")[0] for name in names}
+    if _FOLDERS[format_] in folders:
+        return format_
+    return next((other for other, folder in _FOLDERS.items() if folder in folders), format_)
+
+
+def _checked_names(data: bytes, format_: str) -> list[str]:
+    """What is in the archive. Looks at what it declares before anything is unpacked."""
     if not data:
         raise is_empty()
     if data.startswith(_OLE):
@@ -61,6 +70,7 @@ def _check(data: bytes, format_: str) -> None:
     ):
         reason = "Unpacks to more than a file may hold: skipped as unsafe"
         raise RefusedError(Status.LIMIT, reason, "Split the file if you trust it.")
+    return [member.filename for member in members]
 
 
 def _is_bomb(member: zipfile.ZipInfo) -> bool:

@@ -26,7 +26,9 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULTS = Path(__file__).parent / "results"
 WORDS = 180
 GATE_COSINE, GATE_RATIO = 0.999, 4.0
-FRESH = "from rag.index.embed import load_embedder as l; l(device='cpu').embed_questions(['What was revenue in 2018?'])"
+FRESH = (
+    "from rag.encoder.embed import load_embedder as l; l(device='cpu').embed_questions(['What was revenue in 2018?'])"
+)
 
 
 def passages(data: Path, wanted: int) -> list[str]:
@@ -57,7 +59,7 @@ def seconds(work: Callable[[], Any]) -> float:
 def measure(texts: Sequence[str], rounds: int) -> dict[str, Any]:
     from sentence_transformers import SentenceTransformer
 
-    from rag.index.embed import load_embedder
+    from rag.encoder.embed import load_embedder
 
     fresh = [seconds(lambda: subprocess.run([sys.executable, "-c", FRESH], cwd=ROOT, check=True)) for _ in range(5)]
     ours = load_embedder(device="cpu")

@@ -3,8 +3,8 @@
     python tests/benchmarks/fit_extractive.py [--data ../shared/data] [--out fit_extractive.json]
 
 Halves are articles, not questions, so that no paragraph is on both sides. Hits are paragraphs of the whole corpus,
-dense and BM25 scores fused. RANKING: a softmax over the sentences of each answerable question, likelihood of those
-sentences of its gold paragraph that contain an answer. DECISION: logistic regression of "the answer is there" on the
+dense and BM25 scores fused. Ranking: a softmax over the sentences of each answerable question, likelihood of those
+sentences of its gold paragraph that contain an answer. Decision: logistic regression of "the answer is there" on the
 best sentence, where it is not there in three ways: SQuAD's own unanswerable questions, answerable ones with their
 gold paragraph withheld, and with their whole article withheld.
 """
@@ -25,10 +25,10 @@ from typing import Any
 
 import numpy as np
 
+from rag.encoder.embed import load_embedder
 from rag.generation import extractive
 from rag.generation.evidence import FEATURES, candidates, features
-from rag.index.embed import load_embedder
-from rag.types import Embedder, Passage
+from rag.types import Embedder, Hit, Passage
 
 HITS = 8
 RANKED = ("similarity", "passage", "words", "before", "around", "names", "there", "missing", "rank")
@@ -120,7 +120,9 @@ class Corpus:
             article=article,
             answerable=question["answerable"],
             withheld=withheld,
-            x=features(question["question"], candidates(hits), hits, similarity.tolist()).astype(np.float64),
+            x=features(
+                question["question"], candidates(hits), [Hit(hit, 0.0) for hit in hits], similarity.tolist()
+            ).astype(np.float64),
             contains=contains,
             gold=contains & np.array([i == gold for i, _ in quotes]),
             found=gold in best,
@@ -193,7 +195,9 @@ def best(case: Case, scores: np.ndarray) -> np.ndarray:
 
 def fit(cases: Sequence[Case]) -> Fitted:
     listed = [case for case in cases if case.answerable and not case.withheld and case.gold.any()]
-    model = Fitted(listwise(listed), np.zeros(1 + len(DECIDED)), 0.0)
+    x = [case.x[:, [FEATURES.index(name) for name in RANKED]] for case in listed]
+    ranking = listwise(x, [case.gold for case in listed], np.ones(len(listed)))
+    model = Fitted(ranking, np.zeros(1 + len(DECIDED)), 0.0)
     judged = [case for case in cases if case.withheld or not case.answerable or case.found]
     there = np.array([case.answerable and not case.withheld for case in judged], dtype=np.float64)
     *decision, model.bias = logistic(np.array([best(case, model.scores(case)) for case in judged]), there)
@@ -202,13 +206,17 @@ def fit(cases: Sequence[Case]) -> Fitted:
     return model
 
 
-def listwise(cases: Sequence[Case], steps: int = 800, rate: float = 0.05, decay: float = 1e-3) -> np.ndarray:
-    """Adam on the mean of -log P(a gold sentence), over standardised features; returns weights for raw ones."""
-    x = np.concatenate([case.x[:, [FEATURES.index(name) for name in RANKED]] for case in cases])
-    gold = np.concatenate([case.gold for case in cases])
-    group = np.repeat(np.arange(len(cases)), [len(case.x) for case in cases])
+def listwise(
+    features: Sequence[np.ndarray], golds: Sequence[np.ndarray], shares: np.ndarray, steps: int = 800
+) -> np.ndarray:
+    """Adam on the weighted mean of -log P(a gold row) over the questions, each a softmax over its rows of standardised
+    features; returns weights for raw ones."""
+    rate, decay = 0.05, 1e-3
+    x, gold = np.concatenate(features), np.concatenate(golds)
+    group = np.repeat(np.arange(len(features)), [len(rows) for rows in features])
+    weight = (shares / shares.sum())[group]
     starts = np.flatnonzero(np.r_[True, group[1:] != group[:-1]])
-    spread = x.std(axis=0)
+    spread = x.std(axis=0) + 1e-9
     x = (x - x.mean(axis=0)) / spread
     weights, mean, square = np.zeros((3, x.shape[1]))
     for step in range(1, steps + 1):
@@ -217,7 +225,7 @@ def listwise(cases: Sequence[Case], steps: int = 800, rate: float = 0.05, decay:
         p = e / np.add.reduceat(e, starts)[group]
         target = p * gold
         target /= np.add.reduceat(target, starts)[group]
-        gradient = x.T @ (p - target) / len(cases) + decay * weights
+        gradient = x.T @ ((p - target) * weight) + decay * weights
         mean, square = 0.9 * mean + 0.1 * gradient, 0.999 * square + 0.001 * gradient**2
         weights = weights - rate * (mean / (1 - 0.9**step)) / (np.sqrt(square / (1 - 0.999**step)) + 1e-8)
     return np.asarray(weights / spread)
@@ -264,13 +272,14 @@ def measure(cases: Sequence[Case], model: Fitted) -> dict[str, Any]:
 
 
 def as_written(cases: Sequence[Case]) -> dict[str, Any]:
-    ranking, decision = extractive.weights(extractive.RANKING), extractive.weights(extractive.DECISION)
+    alone = extractive.ALONE
+    ranking, decision = extractive.weights(alone.ranking), extractive.weights(alone.decision)
 
     def quoted(case: Case) -> np.ndarray:
         evidence = case.x @ ranking
         order = np.argsort(-evidence, kind="stable")[: extractive.SENTENCES]
-        odds = evidence[order[0]] + case.x[order[0]] @ decision + extractive.BIAS
-        refused = 1 / (1 + math.exp(-odds)) < extractive.THRESHOLD
+        odds = evidence[order[0]] + case.x[order[0]] @ decision + alone.decision["bias"]
+        refused = 1 / (1 + math.exp(-odds)) < alone.threshold
         return order[evidence[order] >= evidence[order[0]] + math.log(extractive.SECOND)][: 0 if refused else None]
 
     answerable = [(case, quoted(case)) for case in cases if case.answerable and not case.withheld]

@@ -112,7 +112,7 @@ def test_over_a_collection(collection: Collection, embedder: WordEmbedder) -> No
     files: dict[str, str | None] = {f"{n}.txt": f"number {n} is here.\fback of {n}." for n in ("one", "two", "three")}
     collection.sync(Shelf(files), embedder)
     view = collection.index()
-    through = stages("back of two", view, embedder, Hybrid(view, embedder), None, k=1)
+    through = stages("back of two", Hybrid(view, embedder), None, k=1)
     found = explain("back of two", Evidence("two", 2), through)
     assert [standing.stage for standing in found.standings] == ["dense", "keyword", "fused"]
     assert [standing.rank for standing in found.standings] == [1, 1, 1]
@@ -120,3 +120,12 @@ def test_over_a_collection(collection: Collection, embedder: WordEmbedder) -> No
     lost = explain("back of two", Evidence("three", 1), through)
     assert lost.lost_by == "fused"
     assert lost.standings[1].why == "shares no word with the question"
+
+
+def test_the_section_that_is_asked_for_is_a_search_of_its_own(collection: Collection, embedder: WordEmbedder) -> None:
+    sheet = "Consolidated Balance Sheets\nTotal current assets 16,525 15,887\nTotal current liabilities 9,674 9,114"
+    collection.sync(Shelf({"report.txt": f"A word of thanks.\f{sheet}"}), embedder)
+    through = stages("What is the quick ratio?", Hybrid(collection.index(), embedder), None, k=1)
+    found = explain("What is the quick ratio?", Evidence("report", 2), through)
+    assert [standing.stage for standing in found.standings] == ["dense", "keyword", "section", "fused"]
+    assert (found.standings[1].rank, found.standings[2].rank, found.lost_by) == (None, 1, "")

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from rag.evaluation.folder import LOCK
 from rag.evaluation.predictions import Prediction, read_predictions
 from rag.evaluation.run import evaluate, evaluate_retrieval
 from rag.index.lock import writing
-from rag.types import Example, Hit, Message
+from rag.types import Answer, Example, Hit, Message, Span
 
 
 def ticking() -> Callable[[], float]:
@@ -54,17 +55,26 @@ def test_every_figure_by_hand(tmp_path: Path) -> None:
     assert "tokens_per_second" not in found
 
 
-def test_written_tokens_and_confidence_are_asked_for_outside_of_the_time(tmp_path: Path) -> None:
+def test_surer_answers_come_first_and_tokens_are_counted_outside_of_the_time(tmp_path: Path) -> None:
     class Words:
         def count(self, texts: Sequence[str]) -> list[int]:
             return [len(text.split()) for text in texts]
 
-    by_length = evaluate(
-        EXAMPLES, Oracle().ask, tmp_path, clock=ticking(), tokens=Words(), confidence=lambda answer: len(answer.text)
-    )
-    assert by_length.figures["tokens_per_second"].value == pytest.approx((6 + 5 + 5) / 1.5)
+    def by_length(question: str) -> Answer:
+        answer = Oracle().ask(question)
+        spans = (Span(1, 0, 4),) if "ant" in question else ()
+        return replace(answer, confidence=len(answer.text) / 100, spans=spans)
+
+    report = evaluate(EXAMPLES, by_length, tmp_path, clock=ticking(), tokens=Words())
+    assert report.figures["tokens_per_second"].value == pytest.approx((6 + 5 + 5) / 1.5)
     # longest answer first: right, then the two others, then the refusal
-    assert by_length.figures["aurc"].value == pytest.approx((0 + 1 / 2 + 2 / 3 + 3 / 4) / 4)
+    area = (0 + 1 / 2 + 2 / 3 + 3 / 4) / 4
+    assert report.figures["aurc"].value == pytest.approx(area)
+    assert report.figures["aurc_gain"].value == pytest.approx(report.figures["aurc_best_score"].value - area)
+    assert (report.figures["span_f1"].value, report.figures["span_f1"].count) == (0.0, 1)
+    kept = list(read_predictions(tmp_path / "predictions.jsonl").values())
+    assert [p.spans for p in kept] == [("Some",), (), (), ()]
+    assert [p.confidence for p in kept] == [0.22, 0.18, 0.25, 0.18]
 
 
 def test_the_stage_that_lost_the_evidence_is_counted(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from itertools import product
 import pytest
 
 from rag.evaluation.selective import aurc, risk_coverage
-from rag.evaluation.uncertainty import interval, mean_interval, paired_p
+from rag.evaluation.uncertainty import interval, mean_interval, paired_interval_and_p, paired_p
 
 
 def test_risk_over_coverage_by_hand() -> None:
@@ -66,3 +66,12 @@ def test_p_of_no_difference_and_of_a_great_one() -> None:
     assert paired_p([0.0, 0.0]) == 1.0
     assert paired_p([1.0, -1.0]) == 1.0
     assert paired_p([1.0] * 30) == pytest.approx(1 / 10_001)
+
+
+def test_a_statistic_of_both_runs_is_taken_over_the_same_questions() -> None:
+    before = [float(i % 7) for i in range(60)]
+    after = [value + 0.5 for value in before]
+    low, high, p = paired_interval_and_p(lambda sample: sample[0].mean(axis=-1), [before], [after])
+    assert (low, high) == (pytest.approx(0.5), pytest.approx(0.5))  # whichever questions are drawn
+    assert p == pytest.approx(2 / 1001)
+    assert paired_interval_and_p(lambda sample: sample[0].mean(axis=-1), [before], [before]) == (0.0, 0.0, 1.0)

@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 
 from rag.generation.evidence import FEATURES, Asked, asked, candidates, features, shortlist
-from rag.types import Passage
+from rag.types import Extract, Hit, Passage
 
 
 def passage(text: str, heading: str = "", title: str = "Handbook", document: str = "handbook.pdf") -> Passage:
     return Passage(document, f"file:///{document}", title, heading, "p. 1", 1, 0, len(text), text)
+
+
+def hits(passages: list[Passage]) -> list[Hit]:
+    return [Hit(each, 0.0) for each in passages]
 
 
 @pytest.mark.parametrize(
@@ -23,7 +27,10 @@ def passage(text: str, heading: str = "", title: str = "Handbook", document: str
         ("Who leads Acme?", Asked.NAME),
         ("Where is Acme?", Asked.NAME),
         ("Which company makes Alpha?", Asked.NAME),
-        ("Why is there a fee?", Asked.NUMBER),
+        ("Why is there a fee?", Asked.OTHER),
+        ("Which country has the highest price?", Asked.NAME),
+        ("What price did the king pay?", Asked.NUMBER),
+        ("How did the population change?", Asked.OTHER),
         ("What does Acme make?", Asked.OTHER),
     ],
 )
@@ -54,7 +61,7 @@ def test_the_head_of_a_table_that_began_before_its_passage_comes_from_the_headin
 def test_features_by_hand() -> None:
     passages = [passage("Managers give three months' notice. It starts in January."), passage("Lunch is at noon.")]
     found = candidates(passages)
-    rows = features("How many months' notice do managers give?", found, passages, [0.8, 0.5, 0.1])
+    rows = features("How many months' notice do managers give?", found, hits(passages), [0.8, 0.5, 0.1])
     by_name = [dict(zip(FEATURES, row, strict=True)) for row in rows.tolist()]
     first, second, third = by_name
     assert [row["similarity"] for row in by_name] == pytest.approx([0.8, 0.5, 0.1])
@@ -71,7 +78,7 @@ def test_features_by_hand() -> None:
 
 def test_a_word_that_few_sentences_have_weighs_more() -> None:
     passages = [passage("Alpha pumps. Beta pumps. Gamma pumps.", title="", document="x")]
-    rows = features("Alpha pumps?", candidates(passages), passages, [0, 0, 0])
+    rows = features("Alpha pumps?", candidates(passages), hits(passages), [0, 0, 0])
     words = rows[:, FEATURES.index("words")]
     rare, common = 1 / np.log2(3), 1 / np.log2(5)  # in one sentence of three, in all three
     assert words.tolist() == pytest.approx([1, common / (rare + common), common / (rare + common)])
@@ -83,7 +90,7 @@ def test_no_sentences_no_rows() -> None:
 
 def test_a_table_row_stands_for_itself() -> None:
     passages = [passage("Model Price Weight\nAlpha 20 1,577\nBeta 30 2,100", title="Prices 2026", document="x")]
-    rows = features("What does model Beta cost in 2026?", candidates(passages), passages, [0, 0])
+    rows = features("What does model Beta cost in 2026?", candidates(passages), hits(passages), [0, 0])
     alpha, beta = (dict(zip(FEATURES, row, strict=True)) for row in rows.tolist())
     assert (alpha["names"], alpha["named"], alpha["numbered"], alpha["other row"]) == (0.5, 0.5, 1, 0.5)  # 2026 alone
     assert (beta["names"], beta["named"], beta["numbered"], beta["other row"]) == (1, 1, 1, 0)
@@ -94,3 +101,14 @@ def test_the_shortlist_keeps_what_shares_most_with_the_question_in_order() -> No
     assert shortlist("What notice do managers give?", found, 2) == [1, 2]
     assert shortlist("What notice do managers give?", found, 1) == [2]
     assert shortlist("What notice do managers give?", found, 9) == [0, 1, 2]
+
+
+def test_what_a_reader_found_counts_for_the_sentence_that_holds_it() -> None:
+    text = "Alpha costs 20. Beta costs 30."
+    extract = Extract(start=text.index("30"), end=text.index("30") + 2, likely=-0.5, answers=1.5, relevance=9.0)
+    found = candidates([passage(text), passage("Gamma costs 40.")])
+    rows = features(
+        "What does Beta cost?", found, [Hit(passage(text), 0.0, extract), Hit(passage(text), 0.0)], [0, 0, 0]
+    )
+    columns = [FEATURES.index(name) for name in ("answers", "words of it", "surely")]
+    assert rows[:, columns] == pytest.approx(np.array([[1.5, 0, 0], [1.5, 1, np.exp(-0.5)], [0, 0, 0]]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,9 +12,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rag.generation.check import check, normal
-from rag.generation.extractive import PASSAGES, SENTENCES, ExtractiveWriter
+from rag.generation.extractive import ALONE, PASSAGES, SENTENCES, ExtractiveWriter, Judgement
 from rag.generation.terms import terms
-from rag.types import Fingerprint, Hit, Passage
+from rag.types import Article, Fingerprint, Hit, Passage, Written
 
 
 class WordEmbedder:
@@ -46,7 +47,16 @@ HITS = [
 
 
 def answer(question: str, hits: Sequence[Hit]) -> str:
-    return "".join(ExtractiveWriter(WordEmbedder()).write(question, hits))
+    return written(question, hits)[0]
+
+
+def written(question: str, hits: Sequence[Hit], judgement: Judgement = ALONE) -> tuple[str, Written]:
+    writing, pieces = ExtractiveWriter(WordEmbedder(), judgement).write(question, hits), []
+    while True:
+        try:
+            pieces.append(next(writing))
+        except StopIteration as end:
+            return "".join(pieces), end.value
 
 
 def test_quotes_the_sentence_that_answers() -> None:
@@ -91,6 +101,22 @@ def test_scores_best_evidence_first() -> None:
     assert len(scored) == 6  # two sentences, two sentences, two rows
 
 
+def test_says_how_sure_it_is_and_where_the_answer_stands() -> None:
+    _, knows = written("What is the notice period for managers?", HITS)
+    [span] = knows.spans
+    assert (span.number, HITS[1].passage.text[span.start : span.end]) == (
+        2,
+        "The notice period for managers is three\nmonths.",
+    )
+    [cell] = written("What is the price of model Beta?", HITS)[1].spans
+    assert HITS[cell.number - 1].passage.text[cell.start : cell.end] == "Beta 30 2,100"
+    [number] = written("How many months is the notice period for managers?", HITS)[1].spans
+    assert HITS[1].passage.text[number.start : number.end] == "three"
+    _, unsure = written("Who founded Microsoft?", HITS)
+    assert unsure.spans == ()
+    assert 0 <= (unsure.confidence or 0) < ALONE.threshold <= (knows.confidence or 0) <= 1
+
+
 def test_another_row_is_not_quoted_beside_the_right_one() -> None:
     assert answer("What is the price of model Alpha?", HITS).count("\n") == 0
 
@@ -98,11 +124,28 @@ def test_another_row_is_not_quoted_beside_the_right_one() -> None:
 @given(st.lists(st.text(alphabet="ab. A1\n|[]", max_size=80), max_size=4), st.text(alphabet="abA1 ?", max_size=30))
 def test_every_quotation_stands_in_the_passage_that_it_cites(texts: list[str], question: str) -> None:
     hits = [hit(text) for text in texts]
-    text = "".join(ExtractiveWriter(WordEmbedder(), threshold=0).write(question, hits))
+    text, knows = written(question, hits, replace(ALONE, threshold=0))
     lines = text.splitlines()
+    assert len(knows.spans) == len(lines)
+    for span in knows.spans:
+        assert hits[span.number - 1].passage.text[span.start : span.end].strip()
     assert len(lines) <= SENTENCES
     for line in lines:
         quote, _, number = line.removesuffix("]").rpartition(" [")
         evidence = normal(hits[int(number) - 1].passage.text)
         assert all(piece in evidence for piece in quote.split(" … "))
     assert all(citation.supported for citation in check(text, [h.passage for h in hits]).citations)
+
+
+def test_private_documents_are_quoted_before_wikipedia_where_both_answer() -> None:
+    article = Article(
+        "en", 1, 2, "2026-01-01T00:00:00Z", "https://en.wikipedia.org/w/index.php?oldid=2", "CC BY-SA 4.0"
+    )
+    known = hit("The notice period for managers is two months, as everybody knows.", "Notice")
+    known = replace(known, passage=replace(known.passage, article=article))
+    own = hit("For managers the notice period is three months.")
+    text = "".join(ExtractiveWriter(WordEmbedder()).write("How long is the notice period for managers?", [known, own]))
+    assert text.split("\n") == [
+        "For managers the notice period is three months. [2]",
+        "The notice period for managers is two months, as everybody knows. [1]",
+    ]

@@ -26,6 +26,14 @@ def pieces(text: str, kind: Kind) -> list[str]:
         ("Dr. Smith met J. Jones at Acme Inc. in May.", ["Dr. Smith met J. Jones at Acme Inc. in May."]),
         ("It rose 3.5 % to 1,577.00. Costs fell.", ["It rose 3.5 % to 1,577.00.", "Costs fell."]),
         ("See p. 12 for e.g. rates. Then stop.", ["See p. 12 for e.g. rates.", "Then stop."]),
+        (
+            "On 23 June Rep. Joe Barton wrote. Daly et al. Found more.",
+            ["On 23 June Rep. Joe Barton wrote.", "Daly et al. Found more."],
+        ),
+        (
+            "BEST BUY CO., INC. Richfield. See Item 9A. Controls and Note 7. Leases.",
+            ["BEST BUY CO., INC. Richfield.", "See Item 9A. Controls and Note 7. Leases."],
+        ),
         ('He said "no." She left.', ['He said "no."', "She left."]),
         ("A claim.[1] Another. [2][3] Last one [4].", ["A claim.[1]", "Another. [2][3]", "Last one [4]."]),
         ("No full stop", ["No full stop"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -165,9 +166,12 @@ def test_one_writer_at_a_time_and_readers_go_on(collection: Collection, embedder
         with pytest.raises(LockedError, match=f"pid {other.pid}"):
             synced(collection, FILES, embedder)
         assert len(contents(collection)) == 6
+        assert collection.info()["writer"].startswith(f"pid {other.pid}, since ")
         other.kill()
-    with writing(collection.home / "writer.lock"):
-        pass  # a lock dies with its process
+    assert collection.info()["writer"] == ""
+    with writing(collection.home / "writer.lock"):  # a lock dies with its process
+        assert collection.info()["writer"].startswith(f"pid {os.getpid()}, since ")
+    assert collection.info()["writer"] == ""
 
 
 def test_unknown_collection_names_those_there_are(

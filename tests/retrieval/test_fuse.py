@@ -7,7 +7,7 @@ import pytest
 from conftest import Shelf, WordEmbedder
 
 from rag.index.collection import Collection
-from rag.retrieval.fuse import Hybrid
+from rag.retrieval.fuse import Hybrid, Weights, _beside
 from rag.retrieval.rerank import LateInteraction, prose, rarity
 from rag.types import Hit, Passage
 
@@ -88,6 +88,12 @@ def test_what_is_not_read_again_stays_behind() -> None:
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
 
 
+def test_a_table_is_not_read() -> None:
+    fixed = Fixed("when the fox sleeps", "fox 1 2 3 4 5", "the fox runs")
+    LateInteraction(fixed, fixed).retrieve("fox", 3)
+    assert "1" not in fixed.axes
+
+
 def test_rare_tokens_count_more() -> None:
     common, rare = rarity([1, 2], [[1], [1], [1, 2]])
     assert rare > common >= 0.5
@@ -98,3 +104,33 @@ def test_prose_is_told_from_tables() -> None:
     assert prose("Some words and no figure at all") == 1
     assert prose("Net sales 1,577 1,402 (35)") == 0
     assert 0 < prose("In 2023 the company opened twenty new shops in the north of England and in Wales") < 1
+
+
+NO_BONUS = Weights(likeness=0, title=0, neighbour=0)
+
+
+def test_the_statement_that_is_asked_for_comes_first(collection: Collection, embedder: WordEmbedder) -> None:
+    statement = "Consolidated Balance Sheets\nMerchandise 1,577 1,402\nTotal current assets 16,525 15,887"
+    files: dict[str, str | None] = {
+        "report.txt": f"A quick word of thanks to all who made this report what it is.\f{statement}"
+    }
+    collection.sync(Shelf(files), embedder)
+    question = "What is the quick ratio?"
+    assert Hybrid(collection.index(), embedder, NO_BONUS).retrieve(question, 2)[0].passage.page == 1
+    hybrid = Hybrid(collection.index(), embedder)
+    assert hybrid.retrieve(question, 2)[0].passage.page == 2
+    assert [section.title for section in hybrid.parts(question).sections] == ["Consolidated balance sheets"]
+
+
+def test_without_statements_none_is_looked_for(filled: Collection, embedder: WordEmbedder) -> None:
+    found = Hybrid(filled.index(), embedder).parts("What was the revenue?")
+    assert (found.sections, found.likeness) == ((), [])
+
+
+def test_a_neighbour_gains_a_share_of_the_lead() -> None:
+    places = {"before": 0, "best": 100, "behind": 200, "far": 900}
+    before, best, behind, far = (Passage("a", "", "", "", "", None, n, n + 99, name) for name, n in places.items())
+    elsewhere = Passage("b", "", "", "", "", None, 200, 299, "elsewhere")
+    scores = {before: 0.0, best: 1.0, behind: 0.5, far: 0.2, elsewhere: 0.1}
+    assert _beside(scores, 0.5) == {before: 0.5, best: 1.0, behind: 0.75, far: 0.2, elsewhere: 0.1}
+    assert _beside(scores, 0) == scores

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rag.retrieval.origin import PrivateFirst
-from rag.types import Article, Hit, Passage
+from rag.types import Article, Extract, Hit, Passage
 
 ARTICLE = Article("en", 1, 2, "2026-01-01T00:00:00Z", "https://en.wikipedia.org/w/index.php?oldid=2", "CC BY-SA 4.0")
 
@@ -27,22 +29,32 @@ def order(k: int, *hits: Hit) -> list[str]:
     return [h.passage.document for h in found]
 
 
+FAR = tuple(hit(f"wiki far {i}", 0.2) for i in range(9))
+
+
 def test_a_private_passage_near_the_best_comes_first() -> None:
-    assert order(3, hit("wiki a", 1.0), hit("wiki b", 0.95), hit("own", 0.9)) == ["own", "wiki a", "wiki b"]
+    assert order(3, hit("wiki a", 1.0), hit("wiki b", 0.95), hit("own", 0.9), *FAR) == ["own", "wiki a", "wiki b"]
 
 
 def test_one_that_is_far_from_the_best_stays_where_it_is() -> None:
-    assert order(3, hit("wiki a", 1.0), hit("wiki b", 0.9), hit("own", 0.5)) == ["wiki a", "wiki b", "own"]
+    assert order(3, hit("wiki a", 1.0), hit("wiki b", 0.9), hit("own", 0.5), *FAR) == ["wiki a", "wiki b", "own"]
+
+
+def test_one_that_answers_comes_first_wherever_it_is() -> None:
+    answering = replace(hit("own", 0.5), extract=Extract(0, 1, -0.1, 2.0, 0.0))
+    found = PrivateFirst(Ranked(hit("wiki a", 1.0), answering, *FAR)).retrieve("?", 2)
+    assert [h.passage.document for h in found] == ["own", "wiki a"]
+    assert found[0].extract == answering.extract
 
 
 def test_a_near_one_is_found_below_the_first_k() -> None:
     hits = [hit(f"wiki {i}", 1.0 - i / 100) for i in range(10)]
-    assert order(2, *hits, hit("own", 0.88)) == ["own", "wiki 0"]
+    assert order(2, *hits, hit("own", 0.9), *FAR, *FAR) == ["own", "wiki 0"]
 
 
 def test_a_place_is_kept_for_the_other_kind() -> None:
-    hits = [hit("wiki", 1.0), *(hit(f"own {i}", 0.99 - i / 100) for i in range(9))]
-    assert order(4, *hits) == ["own 0", "own 1", "own 2", "wiki"]
+    hits = [hit("wiki", 1.0), *(hit(f"own {i}", 0.99 - i / 1000) for i in range(9))]
+    assert order(4, *hits, *FAR, *FAR) == ["own 0", "own 1", "own 2", "wiki"]
 
 
 def test_one_kind_alone_and_nothing_at_all() -> None:

@@ -128,6 +128,13 @@ def test_what_is_no_office_file_or_a_bomb_is_refused(data: bytes, status: Status
     assert refused.value.outcome.remedy
 
 
+def test_a_workbook_under_the_name_of_a_document_is_read_as_what_it_is() -> None:
+    book = openpyxl.Workbook()
+    book.active.append(["Alpha", 20])
+    _, [sheet] = _read(_saved(book), formats.DOCX)
+    assert "Alpha | 20" in sheet.text
+
+
 @pytest.mark.parametrize("format_", [formats.DOCX, formats.PPTX, formats.XLSX])
 def test_a_zip_archive_under_another_name_is_called_one(format_: str) -> None:
     with pytest.raises(RefusedError, match=f"^It is a zip archive, not a {format_.upper()}$"):

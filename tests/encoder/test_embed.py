@@ -19,11 +19,11 @@ from huggingface_hub import constants
 from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
+from rag.encoder import hub
+from rag.encoder.embed import TextEmbedder, load_embedder
+from rag.encoder.encoders import OpenVinoEncoder, TorchEncoder
+from rag.encoder.hub import Release
 from rag.errors import ModelError
-from rag.index import hub
-from rag.index.embed import TextEmbedder, load_embedder
-from rag.index.encoders import OpenVinoEncoder, TorchEncoder
-from rag.index.hub import Release
 
 SIZE, WINDOW = 16, 24
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -261,7 +261,7 @@ def test_control_c_is_heard_and_the_embedder_lives_on(minilm: TextEmbedder) -> N
 def test_a_fresh_process_loads_only_what_it_needs() -> None:
     script = """
 import sys
-from rag.index.embed import load_embedder
+from rag.encoder.embed import load_embedder
 embedder = load_embedder(device="cpu")
 assert embedder.fingerprint.dimension == 384 and embedder.count(["a b"]) == [2]
 assert "openvino" not in sys.modules
@@ -385,9 +385,9 @@ def test_more_texts_than_a_window_holds(tmp_path: Path, monkeypatch: pytest.Monk
     embedder = load_embedder(str(write_model(tmp_path / "model")), device="cpu")
     texts = [" ".join(LETTERS[: number % 20]) + f" {LETTERS[number % 26]}" for number in range(300)]
     whole, counts = embedder.embed_passages(texts), embedder.count(texts)
-    monkeypatch.setattr("rag.index.encoders.WINDOW", 7)
-    monkeypatch.setattr("rag.index.encoders.CPU_BATCH_TOKENS", 50)
-    monkeypatch.setattr("rag.index.tokens.WINDOW", 7)
+    monkeypatch.setattr("rag.encoder.encoders.WINDOW", 7)
+    monkeypatch.setattr("rag.encoder.encoders.BATCH_TOKENS", 50)
+    monkeypatch.setattr("rag.encoder.tokens.WINDOW", 7)
     assert cosines(embedder.embed_passages(texts), whole).min() > 0.9999
     assert embedder.count(texts) == counts
 

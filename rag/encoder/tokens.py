@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rag.encoder.checkpoint import Checkpoint
 from rag.errors import ModelError
-from rag.index.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -20,7 +20,7 @@ class TextTokenizer:
     """Token counts and rows of token ids. `lead` and `tail` are the special tokens around every text."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        self._tokenizer = _load(checkpoint)
+        self._tokenizer = load_tokenizer(checkpoint)
         probe = self._tokenizer.encode("a")
         ordinary = [place for place, special in enumerate(probe.special_tokens_mask) if not special]
         self.lead = probe.ids[: ordinary[0]] if ordinary else []
@@ -35,6 +35,11 @@ class TextTokenizer:
         """Token ids of each text, cut to the model's window, special tokens included."""
         return [self.lead + encoding.ids[: self._room] + self.tail for encoding in self._encode(texts)]
 
+    def placed(self, texts: Sequence[str]) -> list[tuple[list[int], list[tuple[int, int]]]]:
+        """Token ids of each text, uncut and without special tokens, and the characters (start, end) of each token."""
+        encodings = self._tokenizer.encode_batch([valid(text) for text in texts], add_special_tokens=False)
+        return [(encoding.ids, encoding.offsets) for encoding in encodings]
+
     def _encode(self, texts: Sequence[str]) -> Iterator[Encoding]:
         for start in range(0, len(texts), WINDOW):
             window = [valid(text) for text in texts[start : start + WINDOW]]
@@ -46,7 +51,8 @@ def valid(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _load(checkpoint: Checkpoint) -> Tokenizer:
+def load_tokenizer(checkpoint: Checkpoint) -> Tokenizer:
+    """The tokenizers.Tokenizer of a model, which neither pads nor cuts. Raises ModelError."""
     from tokenizers import Tokenizer
 
     path = checkpoint.transformer / "tokenizer.json"

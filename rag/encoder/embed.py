@@ -13,12 +13,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rag.encoder.bert import is_bert
+from rag.encoder.checkpoint import Checkpoint
+from rag.encoder.encoders import Encoder, OpenVinoEncoder, TorchEncoder
+from rag.encoder.hub import find
+from rag.encoder.tokens import TextTokenizer
 from rag.errors import ModelError
-from rag.index.bert import is_bert
-from rag.index.checkpoint import Checkpoint
-from rag.index.encoders import Encoder, OpenVinoEncoder, TorchEncoder
-from rag.index.hub import find
-from rag.index.tokens import TextTokenizer
 from rag.types import Fingerprint
 
 if TYPE_CHECKING:

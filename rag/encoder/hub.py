@@ -13,8 +13,8 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
 
+from rag.encoder.checkpoint import Checkpoint, read
 from rag.errors import ModelError
-from rag.index.checkpoint import Checkpoint, read
 
 CONNECT_SECONDS = 3.0  # the hub's own client retries for half a minute before it says that there is no network
 

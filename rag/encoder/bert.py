@@ -7,14 +7,16 @@ Devlin et al. 2019 (arXiv 1810.04805), post-layer-norm; RoBERTa differs in where
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from rag.index.checkpoint import Checkpoint
+from rag.encoder.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    Tensors = Callable[[str], NDArray[Any]]
 
 _FAMILIES = {"bert", "roberta", "xlm-roberta"}
 _ACTIVATIONS = {"gelu": "erf", "gelu_new": "tanh", "gelu_pytorch_tanh": "tanh"}
@@ -41,61 +43,77 @@ def graph(checkpoint: Checkpoint) -> Any:
     from openvino import Model, PartialShape, Type
     from openvino import opset13 as op
 
-    layers = _Layers(checkpoint)
+    layers = Layers(checkpoint.config, tensors(checkpoint))
     ids = op.parameter(PartialShape([-1, -1]), Type.i32, name="ids")
     mask = op.parameter(PartialShape([-1, 1, 1, -1]), Type.f32, name="mask")
-    state = layers.embed(ids)
-    for number in range(checkpoint.config["num_hidden_layers"]):
-        name = f"encoder.layer.{number}."
-        state = layers.norm(op.add(state, layers.attend(state, mask, name)), f"{name}attention.output.LayerNorm")
-        state = layers.norm(op.add(state, layers.feed(state, name)), f"{name}output.LayerNorm")
+    state = layers.encode(layers.embed(ids), mask)
     return Model([op.result(state)], [ids, mask], "bert")
 
 
-class _Layers:
-    """The encoder's building blocks over one checkpoint's weights, by their names in it."""
+def tensors(checkpoint: Checkpoint) -> Tensors:
+    """A checkpoint's weights by their names, as transformers' BertModel calls them."""
+    from safetensors import safe_open
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    prefix = _prefix(checkpoint)
+    file: Any = safe_open(checkpoint.weights[0], framework="numpy")
+    return lambda name: file.get_tensor(prefix + name)
+
+
+class Layers:
+    """The building blocks of an encoder with a BERT's `config`, over weights by their names."""
+
+    def __init__(self, config: Mapping[str, Any], weights: Tensors) -> None:
         from openvino import opset13
-        from safetensors import safe_open
 
         self._op = opset13
-        self._config = checkpoint.config
-        self._prefix = _prefix(checkpoint)
-        self._tensor: Any = safe_open(checkpoint.weights[0], framework="numpy").get_tensor
-        self._heads = self._config["num_attention_heads"]
-        self._size = self._config["hidden_size"]
+        self._config = config
+        self._tensor = weights
+        self._heads = config["num_attention_heads"]
+        self._size = config["hidden_size"]
         if self._size % self._heads or self._weight("embeddings.LayerNorm.weight").shape != (self._size,):
             raise ValueError(f"hidden size {self._size}, {self._heads} heads")  # OpenVINO would notice too late
 
-    def embed(self, ids: Any) -> Any:
-        """Word plus position plus the one token type; positions are as many as the ids."""
+    def embed(self, ids: Any, kinds: Any = None) -> Any:
+        """Word plus position plus token type, the first one where no `kinds` are given."""
         op = self._op
         config = self._config
         first = config.get("pad_token_id", 1) + 1 if config["model_type"] != "bert" else 0
-        kinds = self._weight("embeddings.token_type_embeddings.weight")[:1]
-        positions = (self._weight("embeddings.position_embeddings.weight") + kinds)[first:]
+        types = self._weight("embeddings.token_type_embeddings.weight")
+        positions = self._weight("embeddings.position_embeddings.weight")[first:]
+        if kinds is None:
+            positions = positions + types[:1]
         length = op.gather(op.shape_of(ids, "i32"), self._ints([1]), self._ints(0))
         taken = op.slice(op.constant(positions), self._ints([0]), length, self._ints([1]), self._ints([0]))
-        words = op.gather(op.constant(self._weight("embeddings.word_embeddings.weight")), ids, self._ints(0))
-        return self.norm(op.add(words, op.unsqueeze(taken, self._ints(0))), "embeddings.LayerNorm")
+        state = op.add(self._looked_up("word", ids), op.unsqueeze(taken, self._ints(0)))
+        if kinds is not None:
+            state = op.add(state, self._looked_up("token_type", kinds))
+        return self.norm(state, "embeddings.LayerNorm")
+
+    def encode(self, state: Any, mask: Any) -> Any:
+        """All layers."""
+        op = self._op
+        for number in range(self._config["num_hidden_layers"]):
+            name = f"encoder.layer.{number}."
+            state = self.norm(op.add(state, self.attend(state, mask, name)), f"{name}attention.output.LayerNorm")
+            state = self.norm(op.add(state, self.feed(state, name)), f"{name}output.LayerNorm")
+        return state
 
     def attend(self, state: Any, mask: Any, name: str) -> Any:
         op = self._op
         scale = (self._size // self._heads) ** -0.5
-        query = self._split(self._linear(state, f"{name}attention.self.query", scale))
-        key = self._split(self._linear(state, f"{name}attention.self.key"))
-        value = self._split(self._linear(state, f"{name}attention.self.value"))
+        query = self._split(self.linear(state, f"{name}attention.self.query", scale))
+        key = self._split(self.linear(state, f"{name}attention.self.key"))
+        value = self._split(self.linear(state, f"{name}attention.self.value"))
         # Spelt out: OpenVINO 2026.4 runs this a tenth faster than its ScaledDotProductAttention.
         weights = op.softmax(op.add(op.matmul(query, key, False, True), mask), -1)
         mixed = op.transpose(op.matmul(weights, value, False, False), self._ints([0, 2, 1, 3]))
         joined = op.reshape(mixed, self._ints([0, 0, self._size]), True)
-        return self._linear(joined, f"{name}attention.output.dense")
+        return self.linear(joined, f"{name}attention.output.dense")
 
     def feed(self, state: Any, name: str) -> Any:
         approximation = _ACTIVATIONS[self._config.get("hidden_act", "gelu")]
-        wide = self._op.gelu(self._linear(state, f"{name}intermediate.dense"), approximation)
-        return self._linear(wide, f"{name}output.dense")
+        wide = self._op.gelu(self.linear(state, f"{name}intermediate.dense"), approximation)
+        return self.linear(wide, f"{name}output.dense")
 
     def norm(self, state: Any, name: str) -> Any:
         op = self._op
@@ -104,10 +122,14 @@ class _Layers:
         scaled = op.multiply(normal, op.constant(self._weight(f"{name}.weight")))
         return op.add(scaled, op.constant(self._weight(f"{name}.bias")))
 
-    def _linear(self, state: Any, name: str, scale: float = 1.0) -> Any:
+    def linear(self, state: Any, name: str, scale: float = 1.0) -> Any:
         op = self._op
         product = op.matmul(state, op.constant(self._weight(f"{name}.weight") * scale), False, True)
         return op.add(product, op.constant(self._weight(f"{name}.bias") * scale))
+
+    def _looked_up(self, table: str, ids: Any) -> Any:
+        weights = self._op.constant(self._weight(f"embeddings.{table}_embeddings.weight"))
+        return self._op.gather(weights, ids, self._ints(0))
 
     def _split(self, state: Any) -> Any:
         """(n, length, hidden) to (n, heads, length, hidden / heads)."""
@@ -117,8 +139,7 @@ class _Layers:
     def _weight(self, name: str) -> NDArray[np.float32]:
         import numpy as np
 
-        tensor: NDArray[np.float32] = self._tensor(self._prefix + name).astype(np.float32, copy=False)
-        return tensor
+        return self._tensor(name).astype(np.float32, copy=False)
 
     def _ints(self, values: int | list[int]) -> Any:
         import numpy as np

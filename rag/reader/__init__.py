@@ -1,0 +1,1 @@
+"""A small model that reads: which words of a passage answer a question, and whether any do."""
