@@ -233,3 +233,19 @@ Second [[File:a.jpg|thumb|Caption]]part.<!-- no -->
 @pytest.mark.parametrize("source", ["", "{{", "[[", "{|", "<ref>", "{{{{{{", "== ", "[[File:", "{|\n|-\n|" * 50])
 def test_broken_wikitext_never_fails(source: str) -> None:
     read_wikitext(source)
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("[[Star Trek: Voyager]] ran", "Star Trek: Voyager ran"),
+        ("[[Star Trek: Voyager|It]] ran", "It ran"),
+        ("[[:Category:Cities|Cities]] grow", "Cities grow"),
+        ("[[Datei:A.jpg|mini|Ein [[Bild]]]]Seen", "Seen"),
+        ("[[fr:Paris]]Seen", "Seen"),
+        ("a[[b]]s<ref>x</ref> <ref name=x /> <ref name=y>[[z]] {{cite|a}}</ref>c", "abs c"),
+        ("x <math>a<b</math>", "x a<b"),
+    ],
+)
+def test_links_and_references(source: str, text: str) -> None:
+    assert read_wikitext(source).text == text

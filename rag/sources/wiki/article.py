@@ -72,7 +72,8 @@ def read_article(html: str) -> Text:
     root = _parsed(html)
     if root is None:
         return Text("", ())
-    _write_formulas(root)
+    if "<math" in html or "mwe-math" in html:
+        _write_formulas(root)
     _drop_unread(root)
     for table in root.xpath("//table"):
         flatten(table)
@@ -110,7 +111,7 @@ def heading(level: str, title: str) -> str:
 
 
 def without_marks(text: str) -> str:
-    return _OUR_MARKS.sub("", text)
+    return _OUR_MARKS.sub("", text) if any(mark in text for mark in (LINE, GAP, _HEADING)) else text
 
 
 def _joined(sections: Iterable[tuple[tuple[str, ...], str]]) -> Text:
@@ -138,7 +139,7 @@ def _parsed(html: str) -> HtmlElement | None:
         root = lxml.html.document_fromstring(without_marks(_DECLARATION.sub("", html)), parser=parser)
     except lxml.etree.ParserError:  # there is no element in it
         return None
-    found = root.find_class("mw-parser-output")
+    found = root.xpath("//div[contains(@class, 'mw-parser-output')]")
     return found[0] if len(found) == 1 else root
 
 
@@ -170,7 +171,7 @@ def _replace(element: HtmlElement, text: str) -> None:
 
 def _drop_unread(root: HtmlElement) -> None:
     doomed = [*root.iter(*_UNREAD)]
-    for element in root.xpath(".//*[@class]"):
+    for element in root.xpath(".//*[@class and not(self::a)]"):
         if not _UNREAD_CLASSES.isdisjoint(element.get("class").split()):
             doomed.append(element)
     doomed += [element for element in root.xpath(".//*[@style]") if _HIDDEN.search(element.get("style"))]
