@@ -14,6 +14,7 @@ from rag.errors import DamagedError, FingerprintError, StorageError, UsageError
 from rag.index import audit, database, generation
 from rag.index.ledger import Ledger
 from rag.index.lock import writer, writing
+from rag.index.names import told_apart
 from rag.index.stream import stream
 from rag.index.sync import Progress, plan, reported, sync
 from rag.index.view import View
@@ -204,7 +205,8 @@ class Collection:
         state = ledger.state
         if self._snapshot is None or state != self._state:
             self._snapshot = generation.load(ledger, self.home)
-            self._cards = [Card(*row) for row in ledger.openings()]
+            places = ((row.document, row.name, row.key) for row in ledger.files())
+            self._cards = told_apart([Card(*row) for row in ledger.openings()], places)
             self._state = state
         return self._snapshot, self._cards
 

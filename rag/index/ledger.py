@@ -223,7 +223,7 @@ class Ledger:
 
     def passages(self, ids: Sequence[int], names: dict[int, str] | None = None) -> dict[int, Passage]:
         """Passages by id; ids that are gone are left out. `names` prefers a file name for a document, where several
-        files hold it."""
+        files hold it; with folders in front it is the name to be shown."""
         marks = ",".join("?" * len(ids))
         sql = (
             'SELECT p.id, p.document, f.name, f.uri, d.title, p.heading, p.place, p.page, p.start, p."end", p.text,'
@@ -233,9 +233,10 @@ class Ledger:
         )
         found: dict[int, Passage] = {}
         for id_, document, name, *row in self._rows(sql, list(ids)):
-            if names is None or names.get(document, name) == name:
+            shown = (names or {}).get(document, name)
+            if shown == name or (shown.endswith(f"/{name}") and id_ not in found):
                 uri, title, heading, place, page, start, end, text, *article = row
-                found[id_] = Passage(name, uri, title, heading, place, page, start, end, text, _article(article))
+                found[id_] = Passage(shown, uri, title, heading, place, page, start, end, text, _article(article))
         return found
 
     def headed(self, after: int = 0) -> Iterator[tuple[int, int, str]]:

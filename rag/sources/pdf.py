@@ -6,7 +6,6 @@ files that PDFium will not, and survives some that kill it.
 
 from __future__ import annotations
 
-import io
 import math
 import re
 from collections.abc import Iterator
@@ -14,13 +13,12 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from rag.sources.clean import normalize
-from rag.sources.formats import HEAD
+from rag.sources.fallback import Fallback
 from rag.sources.garbled import is_garbled
-from rag.sources.parts import Bookmark, Facts, Part, RefusedError, State, is_empty, needs_password
+from rag.sources.parts import Bookmark, Facts, Part, RefusedError, State, is_empty
 from rag.types import Status
 
 if TYPE_CHECKING:
-    import pypdf
     import pypdfium2 as pdfium
 
 PDFIUM, PYPDF = "pdfium", "pypdf"
@@ -191,61 +189,3 @@ def _pdfium_error() -> type[Exception]:
 
     error: type[Exception] = pypdfium2.PdfiumError
     return error
-
-
-class Fallback:
-    """pypdf, opened when first needed."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._reader: pypdf.PdfReader | None = None
-        self._failed = False
-
-    def open(self) -> int:
-        """The number of pages. Raises RefusedError if pypdf can do nothing with the file either."""
-        import pypdf
-
-        if self._reader is not None:
-            return len(self._reader.pages)
-        try:
-            reader = pypdf.PdfReader(io.BytesIO(self._data))
-            if reader.is_encrypted and not reader.decrypt(""):
-                raise needs_password()
-            count = len(reader.pages)
-        except RefusedError:
-            raise
-        except Exception as error:  # pypdf raises ten kinds on broken files: all of them mean "broken"
-            raise _damaged(self._data, error) from None
-        self._reader = reader
-        return count
-
-    @property
-    def is_open(self) -> bool:
-        return self._reader is not None
-
-    def title(self) -> str:
-        try:
-            metadata = self._reader.metadata if self._reader else None
-            return str(metadata.title or "") if metadata else ""
-        except Exception:  # as above
-            return ""
-
-    def text(self, number: int) -> str | None:
-        """The text of a page (1-based), None if pypdf fails on it."""
-        try:
-            if self._reader is None and not self._failed:
-                self._failed = True
-                self.open()
-            return self._reader.pages[number - 1].extract_text() if self._reader else None
-        except RefusedError:
-            return None
-        except Exception:  # as above
-            return None
-
-
-def _damaged(data: bytes, error: Exception) -> RefusedError:
-    remedy = "Fetch it again from where it came."
-    if b"%PDF-" not in data[:HEAD]:
-        start = ascii(data[:16].decode("latin-1").lstrip())
-        return RefusedError(Status.DAMAGED, f"Not a PDF (starts with {start})", remedy)
-    return RefusedError(Status.DAMAGED, f"Broken: no engine can open it ({type(error).__name__})", remedy)

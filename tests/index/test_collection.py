@@ -18,7 +18,7 @@ from rag.errors import DamagedError, FingerprintError, LockedError, UsageError
 from rag.index import database
 from rag.index.collection import Collection
 from rag.index.lock import writing
-from rag.types import Entry, Reading
+from rag.types import Document, Entry, Outcome, Reading, Status
 
 FILES = {
     f"{name}.txt": f"{name} costs {i} euros.\fSecond page of {name}." for i, name in enumerate(["ant", "bee", "cow"])
@@ -417,3 +417,38 @@ def test_remove_deletes_the_collection(collection: Collection, embedder: WordEmb
     synced(collection, FILES, embedder)
     collection.remove()
     assert list(collection.home.parent.iterdir()) == []
+
+
+def test_files_of_one_name_in_two_folders_are_told_apart(collection: Collection, embedder: WordEmbedder) -> None:
+    for year in ("2024", "2025"):
+        collection.sync(Named(year), embedder)
+    index = collection.index()
+    hits = index.keyword("owls", 5)
+    assert sorted(hit.passage.document for hit in hits) == ["2024/report.txt", "2025/report.txt"]
+    assert all(hit.passage.document.partition("/")[0] in hit.passage.text for hit in hits)
+    assert [card.name for card in collection.index("2025").cards()] == ["2025/report.txt"]
+
+
+class Named:
+    """A folder with one report, of its own year."""
+
+    reader = "plain"
+    skipped: Sequence[str] = ()
+    unread: Sequence[str] = ()
+
+    def __init__(self, year: str) -> None:
+        self._text = f"The owls of {year}."
+        self._entry = Entry(f"/docs/{year}/report.txt".encode(), "report.txt", f"file:///{year}", year)
+
+    def scan(self) -> Iterator[Entry]:
+        yield self._entry
+
+    def covers(self, key: bytes) -> bool:
+        return key == self._entry.key
+
+    def excludes(self, key: bytes) -> bool:
+        return False
+
+    def read(self, entries: Sequence[Entry]) -> Iterator[Reading]:
+        document = Document("report.txt", self._entry.uri, "Report", self._text)
+        yield from (Reading(entry, Outcome(Status.INDEXED), document) for entry in entries)

@@ -41,8 +41,8 @@ def work(job: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _pages(job: Mapping[str, Any]) -> Iterator[tuple[Page, Revision]]:
-    """The pages of a block in the namespaces wanted, each with its newest revision. mwxml refuses doctypes and entities
-    of the file's own, for expat, which it reads by, is given none."""
+    """The pages of a block in the namespaces wanted, each with its newest revision. What is parsed begins and ends with
+    a page, so that a doctype, and with it entities of the file's own, cannot be in it."""
     import mwxml
 
     with Path(job["file"]).open("rb") as file:

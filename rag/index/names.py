@@ -1,0 +1,43 @@
+"""Names under which documents are told apart. Pure.
+
+A file's name is its path below the folder that was indexed: two folders can hold a report.pdf each. Where that is so,
+as much of the folders' own paths goes in front as it takes: "2024/report.pdf" and "2025/report.pdf".
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from rag.types import Card
+
+
+def told_apart(cards: Sequence[Card], places: Iterable[tuple[int | None, str, bytes]]) -> list[Card]:
+    """The cards, of which those with equal names get longer ones. `places` are (card's id, name, path) of every file;
+    they are only looked at where there are equal names."""
+    counts = Counter(name for _, name in {(card.id, card.name) for card in cards})
+    if max(counts.values(), default=0) < 2:
+        return list(cards)
+    named: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    for id_, name, path in places:
+        if id_ is not None and counts[name] > 1:
+            named[name].append((id_, os.fsdecode(path)))
+    longer: dict[tuple[int, str], str] = {}
+    for name, held in named.items():
+        for id_, path in held:
+            longer.setdefault((id_, name), _distinct(path, name, [other for it, other in held if it != id_]))
+    return [replace(card, name=longer.get((card.id, card.name), card.name)) for card in cards]
+
+
+def _distinct(path: str, name: str, others: Sequence[str]) -> str:
+    """The shortest end of the path that holds the name and that no other path ends in; the name where it is no path."""
+    if not path.endswith(f"/{name}"):
+        return name
+    parts, count = path.split("/"), name.count("/") + 1
+    for taken in range(count + 1, len(parts)):
+        end = "/".join(parts[-taken:])
+        if not any(other.endswith(f"/{end}") for other in others):
+            return end
+    return path
