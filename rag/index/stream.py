@@ -84,7 +84,7 @@ def stream(
         embedded=embedded,
         seconds=time.monotonic() - began,
         files=tuple(_awkward(ledger, source)),
-        notes=(f"{sum(counts.values())} articles", *source.skipped),
+        notes=tuple(source.skipped),
         unread=tuple(source.unread),
     )
 

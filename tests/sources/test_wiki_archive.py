@@ -12,6 +12,7 @@ import pytest
 from archives import page_xml, write_dump, write_zim
 from conftest import Shelf, WordEmbedder, contents
 
+from rag.cli import main
 from rag.errors import UsageError
 from rag.index import stream
 from rag.index.collection import Collection
@@ -249,3 +250,21 @@ def test_broken_wikitext_never_fails(source: str) -> None:
 )
 def test_links_and_references(source: str, text: str) -> None:
     assert read_wikitext(source).text == text
+
+
+def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("rag.config.embedder", lambda config: WordEmbedder())
+    path, home = zim(tmp_path / "wiki"), str(tmp_path / "indexes")
+
+    def index(*arguments: str) -> int:
+        return main(["index", *arguments, "--indexes", home])
+
+    assert index(str(path), "--limit", "1") == 0
+    assert "1 new, 0 changed" in capsys.readouterr().out
+    assert index(str(path), "--dry-run") == 0
+    assert "3 new, 0 changed, 0 renamed, 0 removed, 1 unchanged" in capsys.readouterr().out  # two are no articles
+    assert index(str(path)) == 0
+    assert "2 redirects passed over" in capsys.readouterr().out
+    assert index(str(tmp_path), "--limit", "1") == 2
+    assert "--limit and --namespace are for ZIM archives" in capsys.readouterr().err
+    assert Collection(Path(home), "default").info()["articles"] == 2
