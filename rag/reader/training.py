@@ -6,16 +6,17 @@ resumed ends in the same weights as one that was not.
 
 from __future__ import annotations
 
-import json
+import hashlib
 import math
 import os
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rag.errors import UsageError
 from rag.reader.lessons import Lesson
 from rag.reader.pairs import Pair, Pairs, Row
 
@@ -105,7 +106,8 @@ def train(
     settings: Settings,
     on_step: Callable[[Progress], None] = lambda progress: None,
 ) -> ReaderNetwork:
-    """Trains in place; its state is kept in `folder`, from which the same call goes on where it stopped."""
+    """Trains in place; its state is kept in `folder`, from which the same call goes on where it stopped. Raises UsageError
+    when what is kept there is of another training."""
     import torch
     from accelerate import Accelerator
 
@@ -114,7 +116,8 @@ def train(
     accelerator = Accelerator(mixed_precision=settings.precision, cpu=not torch.cuda.is_available())
     trained = [parameter for _, parameter in learned(network)]
     optimizer = torch.optim.AdamW(trained, lr=0.0, weight_decay=settings.weight_decay)
-    first, seconds = restore(network, optimizer, folder)
+    marked = mark(lessons, settings)
+    first, seconds = restore(network, optimizer, folder, marked)
     model, optimizer = accelerator.prepare(network, optimizer)
     plan = _Plan(pairs, lessons, negatives, settings)
     saved = started = time.monotonic()
@@ -132,7 +135,8 @@ def train(
         figures = {name: float(value.detach()) for name, value in parts.items()}
         on_step(Progress(step + 1, plan.steps, figures, time.monotonic() - started))
         if accelerator.is_main_process and (time.monotonic() - saved > settings.save_seconds or step + 1 == plan.steps):
-            save(network, optimizer, folder, step + 1, time.monotonic() - started, asdict(settings))
+            state = {"step": step + 1, "seconds": time.monotonic() - started, "mark": marked}
+            save(network, optimizer, folder, state)
             saved = time.monotonic()
     return network
 
@@ -167,24 +171,32 @@ def rate(step: int, steps: int, warmup: float) -> float:
     return (step + 1) / rising if step < rising else (steps - step) / max(1, steps - rising)
 
 
-def save(network: Any, optimizer: Any, folder: Path, step: int, seconds: float, settings: dict[str, Any]) -> None:
-    """Weights and the optimizer's state in one safetensors file, replaced in one step."""
+def mark(lessons: Sequence[Lesson], settings: Settings) -> str:
+    """Tells one training from another: by its data and by every setting that its result depends on."""
+    digest = hashlib.sha256(repr(replace(settings, save_seconds=0.0)).encode())
+    for lesson in lessons:
+        digest.update(repr(lesson).encode("utf-8", "replace"))
+    return digest.hexdigest()
+
+
+def save(network: Any, optimizer: Any, folder: Path, state: dict[str, Any]) -> None:
+    """Weights, the optimizer's state and where they stand in one safetensors file, replaced in one step."""
     from safetensors.torch import save_file
 
     from rag.reader.network import learned
 
     tensors = {f"network.{name}": p.detach().cpu().contiguous() for name, p in learned(network)}
     names = [name for name, _ in learned(network)]
-    for name, state in zip(names, optimizer.state_dict()["state"].values(), strict=False):
-        tensors |= {f"{moment}.{name}": state[moment].cpu().contiguous() for moment in ("exp_avg", "exp_avg_sq")}
+    for name, kept in zip(names, optimizer.state_dict()["state"].values(), strict=False):
+        tensors |= {f"{moment}.{name}": kept[moment].cpu().contiguous() for moment in ("exp_avg", "exp_avg_sq")}
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / "training.safetensors.partial"
-    save_file(tensors, partial, {"step": str(step), "seconds": str(seconds), "settings": json.dumps(settings)})
+    save_file(tensors, partial, {name: str(value) for name, value in state.items()})
     os.replace(partial, folder / "training.safetensors")
 
 
-def restore(network: Any, optimizer: Any, folder: Path) -> tuple[int, float]:
-    """The step to go on with and the seconds spent so far: (0, 0) where nothing was saved."""
+def restore(network: Any, optimizer: Any, folder: Path, marked: str) -> tuple[int, float]:
+    """The step to go on with and the seconds spent so far: (0, 0) where nothing was saved. Raises UsageError."""
     import torch
     from safetensors import safe_open
 
@@ -195,6 +207,11 @@ def restore(network: Any, optimizer: Any, folder: Path) -> tuple[int, float]:
         return 0, 0.0
     with safe_open(str(path), framework="pt") as file:
         meta = file.metadata()
+        if meta["mark"] != marked:
+            raise UsageError(
+                f"{folder} holds the progress of another training: of other data, settings or files in another order. "
+                "Nothing was changed. Give another --out, or delete the folder."
+            )
         step = int(meta["step"])
         state = {}
         for place, (name, parameter) in enumerate(learned(network)):
