@@ -106,8 +106,8 @@ def train(
     settings: Settings,
     on_step: Callable[[Progress], None] = lambda progress: None,
 ) -> ReaderNetwork:
-    """Trains in place; its state is kept in `folder`, from which the same call goes on where it stopped. Raises UsageError
-    when what is kept there is of another training."""
+    """Trains in place; its state is kept in `folder`, from which the same call goes on where it stopped. Raises
+    UsageError when what is kept there is of another training."""
     import torch
     from accelerate import Accelerator
 
