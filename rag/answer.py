@@ -76,6 +76,7 @@ class Asker:
         if offered:
             told = (recalled,) if recalled else ()
             text, written = yield from _heard(self._writer.write(asked, offered, *told), watch)
+            offered = offered[: written.used]  # None: all of them
         watch.lap("write")
         abstained = not text
         if abstained:
@@ -96,6 +97,7 @@ class Asker:
             dropped_markers=checked.dropped_markers,
             confidence=written.confidence,
             spans=() if abstained else written.spans,
+            notes=written.notes,
             understood=asked,
             forgotten=len(history) - len(recalled),
             timings=watch.seconds,

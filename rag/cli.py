@@ -16,8 +16,11 @@ from rag import __version__, terminal
 from rag.commands import add_commands as add_asking
 from rag.errors import RagError, StorageError, UsageError
 from rag.evaluation.commands import add_commands
+from rag.models_cli import add_models_command
 from rag.shapes import hits_shape, sync_shape
 from rag.train import add_train
+from rag.types import Origin
+from rag.wikipedia import add_wikipedia
 
 if TYPE_CHECKING:
     from rag.config import Config
@@ -25,7 +28,8 @@ if TYPE_CHECKING:
 
 EXIT_CODES = (
     "exit codes: 0 all good · 2 wrong argument or setting · 3 done, with files to look at · 4 another process is"
-    " writing · 5 index damaged · 6 model missing · 7 disk full or not writable · 130 interrupted"
+    " writing · 5 index damaged · 6 model missing · 7 disk full or not writable · 8 too many questions"
+    " are waiting · 9 a wiki does not answer · 130 interrupted"
 )
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
@@ -109,10 +113,16 @@ def _parser() -> argparse.ArgumentParser:
     index.add_argument("--include", action="append", default=[], metavar="GLOB", help="only files that match")
     index.add_argument("--exclude", action="append", default=[], metavar="GLOB", help="no files that match")
 
+    add_wikipedia(command)
+
+    index.add_argument("--limit", metavar="N", help="of a ZIM archive or XML dump, only the first N articles")
+    index.add_argument("--namespace", action="append", type=int, default=[], metavar="N", help="of a dump (default: 0)")
+
     search = command("search", _search, "find the passages that a question is about")
     search.add_argument("question", metavar="QUESTION")
     search.add_argument("-k", default=10, metavar="N", help="how many (default: 10)")
     search.add_argument("--filter", metavar="GLOB", help="only documents or folders that match")
+    search.add_argument("--only", choices=list(Origin), help="only your own documents, or only Wikipedia's articles")
 
     add_asking(command)
     command("info", _info, "what a collection holds")
@@ -121,6 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     remove = command("remove", _remove, "delete a collection (never your documents)")
     remove.add_argument("--yes", action="store_true", help="do not ask")
     add_commands(command)
+    add_models_command(command)
     add_train(command)
     return parser
 
@@ -140,14 +151,19 @@ def _warn(notes: Sequence[str]) -> None:
 
 
 def _index(options: argparse.Namespace) -> int:
-    from rag import config as compose
+    from rag import compose
+    from rag.config import whole_number
 
     config = _config(options)
     collection = compose.collection(config)
     globs, prune = (options.include, options.exclude), options.prune
+    limits = (options.limit and whole_number("--limit", options.limit, most=None), options.namespace)
     with terminal.SyncProgress(sys.stderr) as bar:
         try:
-            sources = [compose.source(config, path, *globs, bar.pages) for path in _distinct(options.paths)]
+            sources = [
+                compose.archive(path, *limits) or compose.source(config, path, *globs, bar.pages)
+                for path in _distinct(options.paths)
+            ]
             if options.dry_run:
                 plans = [collection.plan(source, root=source.root, prune=prune) for source in sources]
                 reports, actions = [report for _, report in plans], [step for steps, _ in plans for step in steps]
@@ -180,14 +196,16 @@ def _walked(path: Path, folder: Path) -> bool:
 
 
 def _search(options: argparse.Namespace) -> int:
-    from rag import config as compose
+    from rag import compose
     from rag.answer import clean_question
+    from rag.config import whole_number
 
     question = clean_question(options.question)
-    k = compose.whole_number("-k", options.k)
+    k = whole_number("-k", options.k)
     config = _config(options)
     collection = compose.collection(config)
-    hits = compose.retriever(config, collection, compose.embedder(config), options.filter).retrieve(question, k)
+    only = options.only and Origin(options.only)
+    hits = compose.retriever(config, collection, compose.embedder(config), options.filter, only).retrieve(question, k)
     _warn(collection.notes)
     if options.json:
         terminal.show_json({"question": question, "hits": hits_shape(hits)}, sys.stdout)
@@ -197,7 +215,7 @@ def _search(options: argparse.Namespace) -> int:
 
 
 def _info(options: argparse.Namespace) -> int:
-    from rag import config as compose
+    from rag import compose
 
     info = compose.collection(_config(options)).info()
     if options.json:
@@ -208,7 +226,7 @@ def _info(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from rag import config as compose
+    from rag import compose
 
     collection = compose.collection(_config(options))
     problems = collection.verify()
@@ -220,7 +238,7 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _repair(options: argparse.Namespace) -> int:
-    from rag import config as compose
+    from rag import compose
 
     collection = compose.collection(_config(options))
     done = collection.repair()
@@ -232,7 +250,7 @@ def _repair(options: argparse.Namespace) -> int:
 
 
 def _remove(options: argparse.Namespace) -> int:
-    from rag import config as compose
+    from rag import compose
 
     collection = compose.collection(_config(options))
     asked = sys.stdin and sys.stdin.isatty() and not options.yes and collection.exists()

@@ -13,7 +13,9 @@ from urllib.parse import urlsplit
 
 from rag import terminal
 from rag.errors import UsageError
+from rag.models_cli import add_model_options, model_options
 from rag.shapes import answer_shape
+from rag.types import Origin
 
 if TYPE_CHECKING:
     from rag.answer import Asker
@@ -39,9 +41,8 @@ def add_commands(command: Command) -> None:
     for parser in (ask, chat, serve):
         parser.add_argument("-k", metavar="N", help="passages to read (default: 8)")
         parser.add_argument("--filter", metavar="GLOB", help="only documents or folders that match")
-        parser.add_argument(
-            "--model", metavar="NAME", help="who writes: extractive (default), a chat model, or openai:NAME on a server"
-        )
+        parser.add_argument("--only", choices=list(Origin), help="only your own documents, or Wikipedia's articles")
+        add_model_options(parser)
         parser.add_argument("--api-base", metavar="URL", help="where that server is, such as http://127.0.0.1:8000/v1")
     serve.add_argument("--host", default=HOST, help=f"address to listen on (default: {HOST}); others need a token")
     serve.add_argument("--port", default=PORT, metavar="N", help=f"port to listen on (default: {PORT}; 0: any)")
@@ -101,17 +102,19 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _asker(options: argparse.Namespace) -> tuple[Config, Asker]:
-    from rag import config as compose
+    from rag import compose
+    from rag.config import REMOTE, Config
     from rag.generation.transport import is_loopback
 
-    given = {"indexes": options.indexes, "collection": options.collection, "model": options.model}
-    config = compose.Config.from_environment(**given, passages=options.k, api_base=options.api_base)
+    given = {"indexes": options.indexes, "collection": options.collection, **model_options(options)}
+    config = Config.from_environment(**given, passages=options.k, api_base=options.api_base)
     collection = compose.collection(config)
-    asker = compose.asker(config, collection, options.filter)
+    only = options.only and Origin(options.only)
+    asker = compose.asker(config, collection, options.filter, only, tell=lambda told: terminal.say(f"rag: {told}"))
     for note in collection.notes:
         terminal.say(f"rag: {note}")
     away = urlsplit(config.api_base)
-    if config.model.startswith(compose.REMOTE) and not is_loopback(away.hostname):
+    if config.model.startswith(REMOTE) and not is_loopback(away.hostname):
         secretly = "" if away.scheme == "https" else ", unencrypted"
         terminal.say(f"rag: questions and the passages found for them are sent to {away.hostname}{secretly}.")
     return config, asker

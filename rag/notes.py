@@ -9,6 +9,7 @@ from rag.types import Answer
 
 
 def notes(answer: Answer) -> Iterator[str]:
+    yield from answer.notes
     for sentence in answer.repaired:
         yield f"Its citation was set right: {sentence}"
     for sentence in answer.unsupported:

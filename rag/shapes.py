@@ -31,10 +31,10 @@ def answer_shape(answer: Answer) -> dict[str, Any]:
         "citations": [_citation(citation) for citation in answer.citations],
         "spans": [_span(span, answer.hits[span.number - 1].passage) for span in answer.spans],
         "hits": hits_shape(answer.hits),
+        "offered": answer.offered,
         "unsupported": list(answer.unsupported),
         "repaired": list(answer.repaired),
         "dropped_markers": list(answer.dropped_markers),
-        "offered": answer.offered,
         "forgotten": answer.forgotten,
         "notes": list(notes(answer)),
         "timings": {stage: round(seconds, 4) for stage, seconds in answer.timings.items()},
@@ -53,6 +53,7 @@ def _hit(hit: Hit) -> dict[str, Any]:
         "start": passage.start,
         "end": passage.end,
         "text": passage.text,
+        **_origin(passage),
     }
 
 
@@ -69,4 +70,14 @@ def _citation(citation: Citation) -> dict[str, Any]:
         "place": passage.place,
         "text": passage.text,
         "supported": citation.supported,
+        **_origin(citation.passage),
+    }
+
+
+def _origin(passage: Passage) -> dict[str, Any]:
+    """Which kind of knowledge it is, and what an article has to be cited by."""
+    article = passage.article
+    return {
+        "origin": passage.origin,
+        "article": {**asdict(article), "attribution": article.attribution} if article else None,
     }

@@ -61,7 +61,7 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _trained(options: argparse.Namespace, lessons: Sequence[Any], settings: Settings) -> dict[str, Any]:
-    from rag import config as compose
+    from rag import compose
     from rag.encoder.embed import TextEmbedder
     from rag.encoder.hub import find
     from rag.reader import weights

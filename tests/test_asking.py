@@ -23,7 +23,7 @@ import pytest
 from conftest import Shelf, WordEmbedder
 from fault_server import Script, answer, hangs, said, serving, status
 
-from rag import config as compose
+from rag import compose
 from rag.chat import Chat
 from rag.cli import main
 from rag.index.collection import Collection
@@ -33,7 +33,7 @@ PROBE = [
     sys.executable,
     "-c",
     f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); from conftest import WordEmbedder\n"
-    "from rag import cli, config; config.embedder = lambda _: WordEmbedder(); sys.exit(cli.main())",
+    "from rag import cli, compose; compose.embedder = lambda _: WordEmbedder(); sys.exit(cli.main())",
 ]
 KEY = "sk-a-secret-4711"
 
@@ -213,7 +213,7 @@ def piped(
 def test_a_chat_from_a_pipe(indexes: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     lines = ["What does Alpha cost?", "", "/nonsense", "x" * 5000, "/history", "/new", "/history", "/sources", "/help"]
     out, err = piped(monkeypatch, capsys, "\n".join([*lines, "/quit", "never"]))
-    assert out.startswith("Alpha costs 20 euros. [1]\n\n[1] prices.txt, p. 1\n")
+    assert out.startswith("Alpha costs 20 euros. [1]\n\n[1] prices.txt, p. 1  [private]\n")
     assert "1. What does Alpha cost?\n   Alpha costs 20 euros. [1]\n" in out
     assert "Forgotten. The next question stands alone.\nNothing was asked yet.\nNothing was asked yet.\nAsk any" in out
     assert "never" not in out

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from conftest import Shelf, WordEmbedder
 
-from rag import config as compose
+from rag import compose
 from rag.cli import main
 from rag.index.collection import Collection
 
@@ -45,7 +45,7 @@ PROBE = [
     sys.executable,
     "-c",
     f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); from conftest import WordEmbedder\n"
-    "from rag import cli, config; config.embedder = lambda _: WordEmbedder(); sys.exit(cli.main())",
+    "from rag import cli, compose; compose.embedder = lambda _: WordEmbedder(); sys.exit(cli.main())",
 ]
 
 
@@ -87,7 +87,8 @@ def test_index_search_ask(rag: Run, folder: Path) -> None:
     hit = found["hits"][0]
     assert (hit["rank"], hit["document"], hit["place"], hit["page"]) == (1, "sub/owl.md", "Owls", None)
     assert hit["uri"] == (folder / "sub/owl.md").as_uri()
-    assert set(hit) == {"rank", "score", "document", "uri", "title", "place", "page", "start", "end", "text"}
+    shape = {"rank", "score", "document", "uri", "title", "place", "page", "start", "end", "text"}
+    assert set(hit) == shape | {"origin", "article"}
     assert len(found["hits"]) == 2
 
     code, answer, _ = rag("ask", "Where does the barn owl nest?", "--json")
@@ -237,7 +238,11 @@ def test_bad_input_is_one_line_and_an_exit_code(rag: Run, arguments: tuple[str, 
     [
         ("RAG_PASSAGES", "abc", "RAG_PASSAGES is 'abc'; it takes a whole number from 1 to 1000."),
         ("RAG_PASSAGES", "0", "RAG_PASSAGES is 0; it takes a whole number from 1 to 1000."),
-        ("RAG_RERANK", "maybe", "RAG_RERANK is 'maybe'; it takes reader, late or none."),
+        (
+            "RAG_RERANK",
+            "maybe",
+            "RAG_RERANK is 'maybe'; it takes reader, late, none, or a cross-encoder's folder or hub id (owner/name).",
+        ),
         ("RAG_OCR", "on", "RAG_OCR is 'on'; it takes auto or off."),
         ("RAG_DEVICE", "tpu", "RAG_DEVICE is 'tpu'; it takes auto, cpu or cuda."),
     ],
@@ -460,7 +465,8 @@ def test_stopped_and_continued(rag: Run, tmp_path: Path, number: signal.Signals,
         assert running.returncode == code
     if (indexes / "default" / "ledger.sqlite").exists():
         assert rag("verify")[0] == 0
-    _, report, _ = rag("index", folder, "--json")
+    done, report, said = rag("index", folder, "--json")
+    assert done == 0, said
     assert report["added"] + report["unchanged"] == 400
     assert {file["status"] for file in report["files"]} == {"indexed"}
     assert rag("verify")[0] == 0

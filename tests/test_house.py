@@ -37,8 +37,8 @@ def level(module: str) -> float:
         return 0.5
     if first in WINGS:
         return 1
-    third = ("evaluation", "terminal", "shapes", "notes", "api")
-    return {"answer": 2, "config": 2, **dict.fromkeys(third, 3)}.get(first, 4)
+    third = ("evaluation", "terminal", "shapes", "notes", "models_cli", "api")
+    return {"answer": 2, "config": 1.5, "compose": 2, **dict.fromkeys(third, 3)}.get(first, 4)
 
 
 def name_of(path: Path) -> str:

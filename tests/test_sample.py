@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rag import config as compose
+from rag import compose
 from rag.answer import Asker
 from rag.config import Config
 from rag.sources.ocr import find_engine

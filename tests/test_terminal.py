@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 
 import pytest
 
 from rag import terminal
-from rag.types import FileReport, Outcome, Status, SyncReport
+from rag.types import Answer, Article, Citation, FileReport, Hit, Outcome, Passage, Status, SyncReport
 
 
 class Screen(io.StringIO):
@@ -108,3 +108,40 @@ def test_pairs_show_lists_and_mappings_as_people_write_them() -> None:
     stream = io.StringIO()
     terminal.show_pairs({"statuses": {"indexed": 2, "damaged": 1}, "roots": ["/a", "/b"], "gone": []}, stream)
     assert stream.getvalue().splitlines() == ["statuses:     indexed: 2, damaged: 1", "roots:        /a, /b", "gone:"]
+
+
+def test_what_was_not_read_is_shown() -> None:
+    hits = tuple(Hit(Passage(f"{n}.pdf", "", "", "", f"p. {n}", n, 0, 1, "x"), 1.0) for n in (1, 2, 3))
+
+    def written() -> Generator[str, None, Answer]:
+        yield "Leave is 28 days."
+        return Answer("How long?", "Leave is 28 days.", False, "model", hits=hits, offered=1, notes=("No room.",))
+
+    shown = io.StringIO()
+    terminal.show_answer(written(), shown)
+    assert shown.getvalue().splitlines() == [
+        "Leave is 28 days.",
+        "No room.",
+        "1 of 3 passages were read; the others had no room, or were not needed.",
+    ]
+
+
+def test_every_citation_wears_a_badge_and_an_article_its_licence() -> None:
+    article = Article(
+        "en", 1, 2, "2026-01-02T03:04:05Z", "https://en.wikipedia.org/w/index.php?oldid=2", "CC BY-SA 4.0"
+    )
+    own = Passage("a.pdf", "", "", "", "p. 3", 3, 0, 1, "x")
+    ant = Passage("Ant", "", "Ant", "", "Life > Nests", None, 0, 1, "y", article)
+    answer = Answer("?", "x [1] y [2]", False, "m", (Citation(1, own, True), Citation(2, ant, True)))
+
+    def pieces() -> Generator[str, None, Answer]:
+        yield answer.text
+        return answer
+
+    shown = io.StringIO()
+    terminal.show_answer(pieces(), shown)
+    assert shown.getvalue().splitlines()[2:] == [
+        "[1] a.pdf, p. 3  [private]",
+        "[2] Ant, Life > Nests  [Wikipedia]",
+        "    https://en.wikipedia.org/w/index.php?oldid=2  (Wikipedia contributors, CC BY-SA 4.0, as of 2026-01-02)",
+    ]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 from rag import terminal
+from rag.models_cli import add_model_options, model_options
 
 if TYPE_CHECKING:
     from rag.config import Config
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from rag.types import Example, Exchange, Hit, Writer, Writing
 
 BELOW, INCOMPLETE = 1, 3  # exit codes: a figure is worse than asked for; rows or questions to look at
+
+_OF_WRITERS = ("model", "passages", "precision", "adapter", "merge", "seed", "temperature", "format")  # settings
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -40,7 +43,7 @@ def add_commands(command: Command) -> None:
     evaluate.add_argument("--retrieval-only", action="store_true", help="write no answers")
     evaluate.add_argument("-k", default=20, metavar="N", help="hits to measure (default: 20)")
     evaluate.add_argument("--limit", metavar="N", help="only the first N questions")
-    evaluate.add_argument("--model", metavar="NAME", help="who writes: extractive (default), or a chat model")
+    add_model_options(evaluate)
     evaluate.add_argument("--judge", metavar="NAME", help="a chat model that judges the answers")
     evaluate.add_argument(
         "--fail-under",
@@ -63,14 +66,14 @@ def add_commands(command: Command) -> None:
 
 
 def _eval(options: argparse.Namespace) -> int:
-    from rag import config as compose
+    from rag.config import whole_number
     from rag.evaluation import show
     from rag.evaluation.questions import read_questions
     from rag.evaluation.threshold import Threshold
 
     asked_for = [Threshold.parse(text) for text in options.fail_under]
-    options.k = compose.whole_number("-k", options.k)
-    limit = options.limit and compose.whole_number("--limit", options.limit, most=None)
+    options.k = whole_number("-k", options.k)
+    limit = options.limit and whole_number("--limit", options.limit, most=None)
     skipped: list[BadRow] = []
     examples = list(read_questions(options.questions, skipped.append))[:limit]
     for row in skipped:
@@ -87,12 +90,12 @@ def _eval(options: argparse.Namespace) -> int:
 
 
 def _measured(options: argparse.Namespace, examples: Sequence[Example], skipped: Sequence[BadRow]) -> Report:
-    from rag import config as compose
+    from rag import compose
     from rag.answer import Asker
     from rag.evaluation import show
     from rag.evaluation.run import evaluate, evaluate_retrieval
 
-    config = _config(options, model=options.model)
+    config = _config(options, **model_options(options))
     collection = compose.collection(config)
     by = compose.embedder(config)
     retriever = compose.retriever(config, collection, by)
@@ -110,13 +113,13 @@ def _measured(options: argparse.Namespace, examples: Sequence[Example], skipped:
         }
         if options.retrieval_only:
             return evaluate_retrieval(examples, retriever, options.out, k=options.k, **how)
-        writer = compose.writer(config, by)
+        writer = compose.writer(config, by, tell=terminal.say, batch=True)
         asker = Asker(retriever, _Leading(writer, config.passages), alike=compose.similarity(by))
         return evaluate(
             examples,
             lambda question: asker.ask(question, max(options.k, config.passages)),
             options.out,
-            judge=compose.generator(config, options.judge) if options.judge else None,
+            judge=compose.generator(config, options.judge, terminal.say, batch=True) if options.judge else None,
             tokens=by,
             **how,
         )
@@ -133,12 +136,12 @@ class _How(TypedDict):
 
 def _stages(config: Config, collection: Collection, by: TextEmbedder, k: int) -> Callable[[str], list[Stage]]:
     """What the stages of retrieval give for a question of which the first `k` hits are wanted."""
-    from rag import config as compose
+    from rag import compose
     from rag.evaluation.explain import stages
     from rag.retrieval.fuse import Hybrid
 
     fused = Hybrid(collection.index(), by)
-    reranked = compose.retriever(config, collection, by) if config.rerank != "none" else None
+    reranked = compose.reranker(config, fused, by) if config.rerank != "none" else None
     return lambda question: stages(question, fused, reranked, k)
 
 
@@ -184,7 +187,7 @@ def _settings(config: Config, collection: Collection, by: TextEmbedder, options:
     """What makes the run what it is: the collection as it stands, what made it, and all that can be chosen."""
     info = collection.info()
     held = {name: info[name] for name in ("collection", "documents", "passages", "generation")}
-    left_out = {"indexes", "collection", *(("model", "passages") if options.retrieval_only else ())}
+    left_out = {"indexes", "collection", *(_OF_WRITERS if options.retrieval_only else ())}
     chosen = {name: value for name, value in asdict(config).items() if name not in left_out}
     return {"collection": held, "fingerprint": asdict(by.fingerprint), "chosen": chosen, "k": options.k}
 
@@ -209,13 +212,14 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _explain(options: argparse.Namespace) -> int:
-    from rag import config as compose
+    from rag import compose
     from rag.answer import clean_question
+    from rag.config import whole_number
     from rag.evaluation import show
     from rag.evaluation.explain import explain, missing_from
     from rag.types import Evidence
 
-    page = options.page and compose.whole_number("--page", options.page, most=None)
+    page = options.page and whole_number("--page", options.page, most=None)
     config = _config(options)
     question = clean_question(options.question)
     collection = compose.collection(config)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from rag.generation.evidence import FEATURES, Candidate, candidates, features, shortlist
 from rag.generation.spans import shortest
-from rag.types import Embedder, Exchange, Hit, Span, Writing, Written
+from rag.types import Embedder, Exchange, Hit, Origin, Span, Writing, Written
 
 if TYPE_CHECKING:
     from rag.types import Vectors
@@ -89,7 +89,7 @@ class ExtractiveWriter:
 
     def write(self, question: str, hits: Sequence[Hit], history: Sequence[Exchange] = ()) -> Writing:
         scored = self.score(question, hits)
-        chosen = self._chosen(scored)
+        chosen = self._chosen(scored, hits)
         for index, candidate in enumerate(chosen):
             yield f"{chr(10) if index else ''}{candidate.quote} [{candidate.passage + 1}]"
         spans = tuple(_span(question, candidate, hits) for candidate in chosen)
@@ -123,7 +123,8 @@ class ExtractiveWriter:
         cosines = dict(zip(chosen, (vectors @ self._embedder.embed_questions([question])[0]).tolist(), strict=True))
         return [cosines.get(i, 0.0) for i in range(len(found))]
 
-    def _chosen(self, scored: Sequence[Scored]) -> list[Candidate]:
+    def _chosen(self, scored: Sequence[Scored], hits: Sequence[Hit]) -> list[Candidate]:
+        """Best first; where private documents and Wikipedia both answer, the private ones'."""
         if not scored or scored[0].probability < self._judgement.threshold:
             return []
         least = scored[0].evidence + log(SECOND)
@@ -131,6 +132,7 @@ class ExtractiveWriter:
         for quote in (each.candidate for each in scored if each.evidence >= least):
             if not any(quote.quote in other.quote or other.quote in quote.quote for other in chosen):
                 chosen.append(quote)
+        chosen.sort(key=lambda quote: hits[quote.passage].passage.origin is not Origin.PRIVATE)
         return chosen[:SENTENCES]
 
 

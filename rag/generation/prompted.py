@@ -1,6 +1,8 @@
 """A chat model as a Writer: the prompt goes in, the text comes out, a refusal becomes an empty text.
 
-Where nothing that was found bears on the question, the model is not asked: it would only invent, and take its time.
+A prompt that a GPU has no room for is tried again with half the passages, down to one, then with a shorter answer,
+whose cache is smaller. What was left out is said. Where nothing that was found bears on the question, the model is not
+asked: it would only invent, and take its time.
 """
 
 from __future__ import annotations
@@ -8,11 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 
+from rag.errors import OutOfMemoryError
 from rag.generation.prompt import REFUSAL, fit, messages, recall
 from rag.generation.sentences import MARKER
 from rag.types import Exchange, Generator, Hit, Writing, Written
 
 RESERVE = 512  # tokens of the window that are kept for the answer
+SHORT = 128  # tokens of an answer that is better than none
 
 # Of `bearing`: below it the model is not asked. On the half of the practice SQuAD that nothing was fitted on, this
 # refuses 2 of 663 answerable questions whose paragraph was found, and of those whose answer is not there: 0.29 with
@@ -43,11 +47,30 @@ class PromptedWriter:
         return fit(question, hits, self._generator, self._reserve, history)
 
     def write(self, question: str, hits: Sequence[Hit], history: Sequence[Exchange] = ()) -> Writing:
+        """Raises OutOfMemoryError when not even one passage and a short answer have room, or when room ran out in the
+        middle of an answer."""
         confidence = self._bearing(question, hits) if self._bearing else None
-        if confidence is None or confidence >= LEAST_BEARING:
-            turns = messages(question, [hit.passage for hit in hits], history)
-            yield from without_refusal(self._generator.stream(turns, self._reserve))
-        return Written(confidence)
+        if confidence is not None and confidence < LEAST_BEARING:
+            return Written(confidence)
+        used, reserve = len(hits), self._reserve
+        while True:
+            turns = messages(question, [hit.passage for hit in hits[:used]], history)
+            shown = False
+            try:
+                for piece in without_refusal(self._generator.stream(turns, reserve)):
+                    shown = True
+                    yield piece
+                return Written(confidence, used=used, notes=tuple(self._left_out(used, len(hits), reserve)))
+            except OutOfMemoryError:
+                if shown or (used <= 1 and reserve <= SHORT):
+                    raise
+            used, reserve = (used // 2, reserve) if used > 1 else (used, min(reserve, SHORT))
+
+    def _left_out(self, used: int, offered: int, reserve: int) -> Iterator[str]:
+        if used < offered:
+            yield f"Not enough GPU memory: answered with {used} of {offered} passages."
+        if reserve < self._reserve:
+            yield f"Not enough GPU memory: the answer was limited to {reserve} tokens."
 
 
 def without_refusal(pieces: Iterator[str]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from rag.errors import ModelError, UsageError
 from rag.generation.counting import Counter, find_counter, window_of
-from rag.generation.prompt import until_turn
+from rag.generation.formats import until_turn
 from rag.generation.transport import RefusedError, Server
 from rag.types import Message
 

@@ -24,7 +24,7 @@ import numpy as np
 from bench_retrieval import ROOT, SETS, rank_of_page, rank_of_passage
 from rag.index.embed import TextEmbedder
 
-from rag import config as compose
+from rag import compose
 from rag.config import Config
 from rag.retrieval.fuse import Hybrid, Weights
 from rag.retrieval.rerank import LateInteraction

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rag import config as compose
+from rag import compose
 from rag.config import Config
 from rag.types import Hit, Passage
 

@@ -25,7 +25,7 @@ import numpy as np
 from bench_retrieval import covers
 from fit_extractive import auroc, listwise, logistic, mean, plain
 
-from rag import config as compose
+from rag import compose
 from rag.config import Config
 from rag.encoder.hub import find
 from rag.generation import evidence, extractive

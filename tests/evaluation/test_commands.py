@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import Shelf, WordEmbedder
 
-from rag import config as compose
+from rag import compose
 from rag.errors import UsageError
 from rag.evaluation.commands import add_commands
 from rag.index.collection import Collection
