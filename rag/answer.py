@@ -55,6 +55,7 @@ class Asker:
         text, written = "", Written()
         if offered:
             text, written = yield from _heard(self._writer.write(question, offered), watch)
+            offered = offered[: written.used]  # None: all of them
         watch.lap("write")
         abstained = not text
         if abstained:
@@ -74,6 +75,7 @@ class Asker:
             dropped_markers=checked.dropped_markers,
             confidence=written.confidence,
             spans=() if abstained else written.spans,
+            notes=written.notes,
             timings=watch.seconds,
         )
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from rag import __version__, terminal
 from rag.errors import RagError, StorageError, UsageError
 from rag.evaluation.commands import add_commands
+from rag.models_cli import add_model_options, add_models_command, model_options
 from rag.shapes import answer_shape, hits_shape, sync_shape
 from rag.train import add_train
 from rag.types import Origin
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
 EXIT_CODES = (
     "exit codes: 0 all good · 2 wrong argument or setting · 3 done, with files to look at · 4 another process is"
-    " writing · 5 index damaged · 6 model missing · 7 disk full or not writable · 8 a wiki does not answer"
-    " · 130 interrupted"
+    " writing · 5 index damaged · 6 model missing · 7 disk full or not writable · 8 model busy"
+    " · 9 a wiki does not answer · 130 interrupted"
 )
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
@@ -127,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     ask.add_argument("-k", metavar="N", help="passages to read (default: 8)")
     ask.add_argument("--filter", metavar="GLOB", help="only documents or folders that match")
     ask.add_argument("--only", choices=list(Origin), help="only your own documents, or only Wikipedia's articles")
-    ask.add_argument("--model", metavar="NAME", help="who writes: extractive (default), or a chat model")
+    add_model_options(ask)
 
     command("info", _info, "what a collection holds")
     command("verify", _verify, "prove that a collection is whole")
@@ -135,6 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     remove = command("remove", _remove, "delete a collection (never your documents)")
     remove.add_argument("--yes", action="store_true", help="do not ask")
     add_commands(command)
+    add_models_command(command)
     add_train(command)
     return parser
 
@@ -148,6 +150,10 @@ def _config(options: argparse.Namespace, **given: object) -> Config:
 def _warn(notes: Sequence[str]) -> None:
     for note in notes:
         terminal.say(f"rag: {note}")
+
+
+def _tell(notice: str) -> None:
+    terminal.say(f"rag: {notice}")
 
 
 # ----------------------------------------------------------------------------------------------- commands
@@ -219,10 +225,11 @@ def _ask(options: argparse.Namespace) -> int:
     from rag import config as compose
     from rag.answer import clean_question
 
-    config = _config(options, model=options.model, passages=options.k)
+    config = _config(options, passages=options.k, **model_options(options))
     question = clean_question(options.question)
     collection = compose.collection(config)
-    asker = compose.asker(config, collection, options.filter, options.only and Origin(options.only))
+    only = options.only and Origin(options.only)
+    asker = compose.asker(config, collection, options.filter, only, tell=_tell)
     _warn(collection.notes)
     if options.json:
         terminal.show_json(answer_shape(asker.ask(question, config.passages)), sys.stdout)

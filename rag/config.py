@@ -8,19 +8,28 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rag.errors import UsageError
+from rag.generation.fetch import Tell, ignore
+from rag.generation.formats import Format
+from rag.generation.options import Options, Precision, Sampling
 from rag.index.chunk import VERSION as CHUNKER
 from rag.index.collection import Collection
 from rag.types import Embedder, Generator, Origin, Retriever, Writer
 
 if TYPE_CHECKING:
     from rag.answer import Asker
+    from rag.encoder.checkpoint import Checkpoint
     from rag.encoder.embed import TextEmbedder
+    from rag.generation.queue import Queued
     from rag.reader.read import Reader
+    from rag.reader.weights import Weights
+    from rag.retrieval.rerank import LateInteraction, Rescored
+    from rag.retrieval.reread import ReaderRanking
     from rag.sources.corpus import Corpus
     from rag.sources.folder import Folder, OnPage
     from rag.sources.missing import Missing
@@ -29,7 +38,7 @@ if TYPE_CHECKING:
     from rag.sources.wiki.find import Wanted
 
 EXTRACTIVE = "extractive"
-READER, LATE = "reader", "late"
+READER, LATE, NONE = "reader", "late", "none"
 READERS_ENCODER = "all-MiniLM-L6-v2"  # whose layers the reader has, whatever embeds
 MOST = 1000  # passages that can be asked for
 
@@ -44,8 +53,14 @@ class Config:
     device: str = "auto"  # of the embedder: "auto", "cpu" or "cuda"
     model: str = EXTRACTIVE  # what writes answers: "extractive", or a chat model by name, folder or hub id
     passages: int = 8  # given to the writer
-    rerank: str = READER  # of the best hits, by the "reader", by the encoder's own token vectors ("late"), or "none"
+    rerank: str = READER  # or "late" (the encoder's token vectors), "none", a cross-encoder's folder or hub id
     reader: str = ""  # the folder of a reader that was trained here; empty: the one that comes along
+    precision: str = "auto"  # of a chat model: "auto" takes the best that free memory has room for
+    adapter: str = ""  # a LoRA for it, by folder or hub id
+    merge: str = "auto"  # the adapter into the weights: "auto" unless these are quantised, "yes", "no"
+    seed: int | None = None  # None: the likeliest word always; a number: words are drawn, the same ones again
+    temperature: float = 0.7  # of the drawing
+    format: str = "auto"  # how a chat model is spoken to; "auto": as the table or its tokenizer says
     ocr: str = "auto"  # "auto": pages without text are read by OCR where there is an engine; "off": never
     contact: str = ""  # an address or a page that tells Wikipedia who asks
 
@@ -71,11 +86,24 @@ _DEFAULTS: dict[str, object] = {
     "passages": 8,
     "rerank": READER,
     "reader": "",
+    "precision": "auto",
+    "adapter": "",
+    "merge": "auto",
+    "seed": "",
+    "temperature": 0.7,
+    "format": "auto",
     "ocr": "auto",
     "contact": "",
 }
-_CHOICES = {"rerank": (READER, LATE, "none"), "ocr": ("auto", "off"), "device": ("auto", "cpu", "cuda")}
-_OPTIONS = {"passages": "-k"}  # how people call it who give it, where that is not its own name
+_CHOICES = {
+    "ocr": ("auto", "off"),
+    "device": ("auto", "cpu", "cuda"),
+    "precision": tuple(Precision),
+    "merge": ("auto", "yes", "no"),
+    "format": ("auto", *(form.value for form in Format)),
+}
+# How people call it who give it, where that is not its own name.
+_OPTIONS = {"passages": "-k", "precision": "--precision", "adapter": "--adapter", "seed": "--seed"}
 
 
 def _converted(name: str, value: object, kind: type, called: str) -> object:
@@ -84,6 +112,15 @@ def _converted(name: str, value: object, kind: type, called: str) -> object:
     if name in _CHOICES and value not in _CHOICES[name]:
         *others, last = _CHOICES[name]
         raise UsageError(f"{called} is {value!r}; it takes {', '.join(others)} or {last}.")
+    if name == "rerank" and value not in (READER, LATE, NONE) and "/" not in str(value):
+        raise UsageError(
+            f"{called} is {value!r}; it takes {READER}, {LATE}, {NONE}, or a cross-encoder's folder or hub id "
+            "(owner/name)."
+        )
+    if name == "seed":
+        return None if value == "" else _seed(called, value)
+    if kind is float:
+        return _positive(called, value)
     return whole_number(called, value) if kind is int else str(value)
 
 
@@ -100,14 +137,38 @@ def whole_number(called: str, value: object, most: int | None = MOST) -> int:
     return number
 
 
+def _seed(called: str, value: object) -> int:
+    if str(value).isdecimal() and int(str(value)) < 2**63:
+        return int(str(value))
+    raise UsageError(f"{called} is {value!r}; it takes a whole number from 0.")
+
+
+def _positive(called: str, value: object) -> float:
+    try:
+        number = float(str(value))
+    except ValueError:
+        number = -1.0
+    if 0 < number <= 5:
+        return number
+    raise UsageError(f"{called} is {value!r}; it takes a number above 0, up to 5.")
+
+
 def collection(config: Config) -> Collection:
     return Collection(config.indexes, config.collection)
 
 
 def embedder(config: Config) -> TextEmbedder:
-    from rag.encoder.embed import load_embedder
+    from rag.encoder.embed import TextEmbedder
 
-    return load_embedder(config.embedder, device=config.device, chunker=CHUNKER)
+    return TextEmbedder(_checkpoint(config.embedder), config.device, CHUNKER)
+
+
+@cache
+def _checkpoint(model: str) -> Checkpoint:
+    """A model's files, checked once a process: its weights are hashed."""
+    from rag.encoder.hub import find
+
+    return find(model)
 
 
 def archive(path: Path, limit: int | None = None, namespaces: Sequence[int] = ()) -> Archive | None:
@@ -177,19 +238,25 @@ def retriever(
     if (pattern is not None or only is not None) and not view.cards():
         raise UsageError(f"No document matches {_filters(pattern, only)}.")
     among.check_fingerprint(by.fingerprint)
-    found = _reread(config, Hybrid(view, by), by)
+    found: Retriever = Hybrid(view, by)
+    if config.rerank != NONE:
+        found = reranker(config, found, by)
     origins = {card.origin for card in view.cards()}
     return PrivateFirst(found) if len(origins) > 1 else found
 
 
-def _reread(config: Config, found: Retriever, by: TextEmbedder) -> Retriever:
-    """The best hits read once more, as the settings say."""
-    from rag.retrieval.rerank import LateInteraction
+def reranker(config: Config, found: Retriever, by: TextEmbedder) -> Rescored | LateInteraction | ReaderRanking:
+    """The best hits of `found` in a better order. Raises ModelError for a model that cannot be had."""
+    from rag.retrieval.rerank import LateInteraction, Rescored
     from rag.retrieval.reread import ReaderRanking
 
+    if config.rerank not in (READER, LATE):
+        from rag.encoder.cross import CrossEncoderScorer
+
+        return Rescored(found, CrossEncoderScorer(config.rerank, config.device))
     if reads := reader(config):
         return ReaderRanking(found, reads, reads.fit.ranking)
-    return LateInteraction(found, by) if config.rerank != "none" else found
+    return LateInteraction(found, by)
 
 
 def _filters(pattern: str | None, only: Origin | None) -> str:
@@ -200,37 +267,68 @@ def _filters(pattern: str | None, only: Origin | None) -> str:
 def reader(config: Config) -> Reader | None:
     """What reads the best hits, and finds the words that answer. None where it is not wanted, or where none came along:
     then late interaction and the extractive writer do without. Raises ModelError when one was asked for by name."""
-    from rag.encoder.hub import find
     from rag.reader.read import Reader
+
+    trained = _readers_weights(config)
+    return Reader(_checkpoint(READERS_ENCODER), trained, config.device) if trained else None
+
+
+def _readers_weights(config: Config) -> Weights | None:
     from rag.reader.weights import FILE, SHIPPED, read
 
     if config.rerank != READER or not (config.reader or (SHIPPED / FILE).is_file()):
         return None
-    weights = read(Path(config.reader).expanduser() if config.reader else SHIPPED)
-    return Reader(find(READERS_ENCODER), weights, config.device)
+    return read(Path(config.reader).expanduser() if config.reader else SHIPPED)
 
 
-def writer(config: Config, by: Embedder) -> Writer:
+def writer(config: Config, by: Embedder, tell: Tell = ignore, batch: bool = False) -> Writer:
+    """`tell` hears of a model's download, licence and precision. `batch` work waits while people ask."""
     if config.model == EXTRACTIVE:
         from rag.generation.extractive import ALONE, ExtractiveWriter, Judgement
 
-        reads = reader(config)
-        return ExtractiveWriter(by, Judgement(**reads.fit.judgement) if reads else ALONE)
+        trained = _readers_weights(config)
+        return ExtractiveWriter(by, Judgement(**trained.fit.judgement) if trained else ALONE)
     from rag.generation.prompted import PromptedWriter
 
-    return PromptedWriter(generator(config.model))
+    model = generator(config, tell=tell)
+    return PromptedWriter(model.batch if batch else model)
 
 
-def generator(name: str) -> Generator:
-    """A chat model by name, folder or hub id."""
-    from rag.generation.local import LocalGenerator
+def generator(config: Config, name: str | None = None, tell: Tell = ignore) -> Queued:
+    """A chat model by name, folder, file or hub id, behind its queue: one instance in this process, whoever asks.
+    `name` other than the configuration's own (a judge, say) takes no adapter."""
     from rag.generation.models import find
+    from rag.generation.queue import shared
 
-    return LocalGenerator(find(name))
+    name = name or config.model
+    model, options = find(name), _options(config if name == config.model else replace(config, adapter=""))
+
+    def load() -> Generator:
+        if model.is_gguf:
+            from rag.generation.gguf import GgufGenerator
+
+            return GgufGenerator(model, options, tell)
+        from rag.generation.local import LocalGenerator
+
+        return LocalGenerator(model, options=options, tell=tell)
+
+    return shared((model, options), load)
 
 
-def asker(config: Config, among: Collection, pattern: str | None = None, only: Origin | None = None) -> Asker:
+def _options(config: Config) -> Options:
+    return Options(
+        precision=Precision(config.precision),
+        adapter=config.adapter,
+        merge={"yes": True, "no": False}.get(config.merge),
+        sampling=None if config.seed is None else Sampling(config.seed, config.temperature),
+        format=None if config.format == "auto" else Format(config.format),
+    )
+
+
+def asker(
+    config: Config, among: Collection, pattern: str | None = None, only: Origin | None = None, tell: Tell = ignore
+) -> Asker:
     from rag.answer import Asker
 
     by = embedder(config)
-    return Asker(retriever(config, among, by, pattern, only), writer(config, by))
+    return Asker(retriever(config, among, by, pattern, only), writer(config, by, tell))

@@ -6,8 +6,10 @@
      ├─ LockedError          4   another process is writing to the collection
      ├─ DamagedError         5   what is stored is not what was written
      ├─ ModelError           6   a model is missing, incomplete or not the one expected
+     │   └─ OutOfMemoryError 6   a GPU, or the machine, has no room for what was asked
      ├─ StorageError         7   the disk is full, read-only or not ours to write
-     └─ NetworkError         8   a wiki does not answer, or not as it should
+     ├─ BusyError            8   too many questions are waiting for the model
+     └─ NetworkError         9   a wiki does not answer, or not as it should
 
 Each message says what happened, to which file, what is safe, and what to do. Exit code 3 is no error: it is a
 sync that ended well and has files to report. 130 is Ctrl-C.
@@ -44,9 +46,17 @@ class ModelError(RagError):
     exit_code = 6
 
 
+class OutOfMemoryError(ModelError):
+    pass
+
+
 class StorageError(RagError):
     exit_code = 7
 
 
-class NetworkError(RagError):
+class BusyError(RagError):
     exit_code = 8
+
+
+class NetworkError(RagError):
+    exit_code = 9

@@ -28,6 +28,8 @@ def answer_shape(answer: Answer) -> dict[str, Any]:
         "citations": [_citation(citation) for citation in answer.citations],
         "spans": [_span(span, answer.hits[span.number - 1].passage) for span in answer.spans],
         "hits": hits_shape(answer.hits),
+        "offered": answer.offered,
+        "notes": list(answer.notes),
         "unsupported": list(answer.unsupported),
         "dropped_markers": list(answer.dropped_markers),
         "timings": {stage: round(seconds, 4) for stage, seconds in answer.timings.items()},

@@ -240,6 +240,11 @@ def show_answer(pieces: Generator[str, None, Answer], stream: TextIO) -> None:
         _show_article(passage, stream)
     for sentence in answer.unsupported:
         print(f"Not borne out by its source: {plain(sentence)}", file=stream)
+    for note in answer.notes:
+        print(plain(note), file=stream)
+    if not answer.abstained and answer.offered < len(answer.hits):
+        left = "; ".join(_placed(hit.passage) for hit in answer.hits[answer.offered :])
+        print(f"Not read, for want of room: {left}", file=stream)
     if answer.abstained and answer.hits:
         print("\nNearest passages:", file=stream)
         show_hits(answer.hits[:3], stream)
@@ -257,8 +262,11 @@ BADGES = {Origin.PRIVATE: "private", Origin.WIKIPEDIA: "Wikipedia"}
 
 def _named(passage: Passage) -> str:
     """Document and place, with a badge that says which of the two kinds of knowledge it is."""
-    place = f", {plain(passage.place)}" if passage.place else ""
-    return f"{plain(passage.document)}{place}  [{BADGES[passage.origin]}]"
+    return f"{_placed(passage)}  [{BADGES[passage.origin]}]"
+
+
+def _placed(passage: Passage) -> str:
+    return plain(passage.document) + (f", {plain(passage.place)}" if passage.place else "")
 
 
 def _show_article(passage: Passage, stream: TextIO) -> None:

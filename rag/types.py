@@ -238,11 +238,14 @@ class Written:
     """What a writer knows of the text it wrote, or of why it wrote none.
 
     `confidence` is how probable it holds that the hits answer the question, from 0 to 1: what it refuses by; None for
-    a writer that does not know. `spans` are the shortest stretches that answer, surest first.
+    a writer that does not know. `spans` are the shortest stretches that answer, surest first. `used` counts the
+    leading hits that it had room for in the end, None for all that it was given; `notes` say why.
     """
 
     confidence: float | None = None
     spans: tuple[Span, ...] = ()
+    used: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 Writing: TypeAlias = "abc.Generator[str, None, Written]"  # a text, piece by piece; `Generator` is a chat model below
@@ -253,7 +256,8 @@ class Answer:
     """An answer, what it rests on, and what it cost.
 
     `hits` are all passages retrieved, best first, of which the first ones were `offered` to the writer: `spans` name
-    them by their rank, as markers do, and `confidence` and `spans` are as the writer gave them (`Written`).
+    them by their rank, as markers do, and `confidence` and `spans` are as the writer gave them (`Written`). `notes`
+    say what was done otherwise than asked for, such as passages left out for want of memory.
     `unsupported` are sentences of `text` that no cited passage bears out; `dropped_markers` are markers the model
     made up, which were taken out. `timings` are seconds by stage.
     """
@@ -269,6 +273,7 @@ class Answer:
     dropped_markers: tuple[int, ...] = ()
     confidence: float | None = None
     spans: tuple[Span, ...] = ()
+    notes: tuple[str, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -214,3 +214,19 @@ def test_any_question_is_refused_or_can_be_stored_and_shown(question: str) -> No
         return
     assert clean.encode("utf-8").decode("utf-8") == clean == clean_question(clean)
     assert not any(ord(c) < 32 or ord(c) == 127 for c in clean)
+
+
+class Cramped(Scribe):
+    """Has room for fewer hits than it thought, and says so when it ends."""
+
+    def write(self, question: str, hits: Sequence[Hit]) -> Writing:
+        yield "Leave is 28 days [1]. The notice period is three months [2]."
+        return Written(used=1, notes=("Not enough GPU memory: answered with 1 of 3 passages.",))
+
+
+def test_what_a_writer_left_out_is_not_offered_and_not_citable() -> None:
+    answer = Asker(Shelf(HITS), Cramped()).ask("What is the notice period?")
+    assert answer.offered == 1
+    assert answer.notes == ("Not enough GPU memory: answered with 1 of 3 passages.",)
+    assert answer.dropped_markers == (2,)
+    assert [citation.number for citation in answer.citations] == [1]

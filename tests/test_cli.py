@@ -238,7 +238,11 @@ def test_bad_input_is_one_line_and_an_exit_code(rag: Run, arguments: tuple[str, 
     [
         ("RAG_PASSAGES", "abc", "RAG_PASSAGES is 'abc'; it takes a whole number from 1 to 1000."),
         ("RAG_PASSAGES", "0", "RAG_PASSAGES is 0; it takes a whole number from 1 to 1000."),
-        ("RAG_RERANK", "maybe", "RAG_RERANK is 'maybe'; it takes reader, late or none."),
+        (
+            "RAG_RERANK",
+            "maybe",
+            "RAG_RERANK is 'maybe'; it takes reader, late, none, or a cross-encoder's folder or hub id (owner/name).",
+        ),
         ("RAG_OCR", "on", "RAG_OCR is 'on'; it takes auto or off."),
         ("RAG_DEVICE", "tpu", "RAG_DEVICE is 'tpu'; it takes auto, cpu or cuda."),
     ],
@@ -461,7 +465,8 @@ def test_stopped_and_continued(rag: Run, tmp_path: Path, number: signal.Signals,
         assert running.returncode == code
     if (indexes / "default" / "ledger.sqlite").exists():
         assert rag("verify")[0] == 0
-    _, report, _ = rag("index", folder, "--json")
+    done, report, said = rag("index", folder, "--json")
+    assert done == 0, said
     assert report["added"] + report["unchanged"] == 400
     assert {file["status"] for file in report["files"]} == {"indexed"}
     assert rag("verify")[0] == 0

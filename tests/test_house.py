@@ -28,7 +28,7 @@ HEAVY = (
 
 
 def level(module: str) -> float:
-    """0 types, errors, encoder; 1 the wings; 2 answer, config; 3 evaluation, api, terminal, shapes; 4 the faces."""
+    """0 types, errors, encoder; 1 the wings; 2 answer, config; 3 evaluation, models_cli, api …; 4 the faces."""
     parts = module.split(".")
     first = parts[1] if len(parts) > 1 else ""
     if first in {"", "types", "errors"}:
@@ -37,7 +37,9 @@ def level(module: str) -> float:
         return 0.5
     if first in WINGS:
         return 1
-    return {"answer": 2, "config": 2, "evaluation": 3, "api": 3, "terminal": 3, "shapes": 3}.get(first, 4)
+    return {"answer": 2, "config": 2, "evaluation": 3, "models_cli": 3, "api": 3, "terminal": 3, "shapes": 3}.get(
+        first, 4
+    )
 
 
 def name_of(path: Path) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Generator, Sequence
 import pytest
 
 from rag import terminal
-from rag.types import Answer, Article, Citation, FileReport, Outcome, Passage, Status, SyncReport
+from rag.types import Answer, Article, Citation, FileReport, Hit, Outcome, Passage, Status, SyncReport
 
 
 class Screen(io.StringIO):
@@ -128,4 +128,20 @@ def test_every_citation_wears_a_badge_and_an_article_its_licence() -> None:
         "[1] a.pdf, p. 3  [private]",
         "[2] Ant, Life > Nests  [Wikipedia]",
         "    https://en.wikipedia.org/w/index.php?oldid=2  (Wikipedia contributors, CC BY-SA 4.0, as of 2026-01-02)",
+    ]
+
+
+def test_what_was_not_read_is_shown() -> None:
+    hits = tuple(Hit(Passage(f"{n}.pdf", "", "", "", f"p. {n}", n, 0, 1, "x"), 1.0) for n in (1, 2, 3))
+
+    def written() -> Generator[str, None, Answer]:
+        yield "Leave is 28 days."
+        return Answer("How long?", "Leave is 28 days.", False, "model", hits=hits, offered=1, notes=("No room.",))
+
+    shown = io.StringIO()
+    terminal.show_answer(written(), shown)
+    assert shown.getvalue().splitlines() == [
+        "Leave is 28 days.",
+        "No room.",
+        "Not read, for want of room: 2.pdf, p. 2; 3.pdf, p. 3",
     ]

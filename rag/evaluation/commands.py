@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 from rag import terminal
+from rag.models_cli import add_model_options, model_options
 
 if TYPE_CHECKING:
     from rag.config import Config
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from rag.types import Example, Hit, Writer, Writing
 
 BELOW, INCOMPLETE = 1, 3  # exit codes: a figure is worse than asked for; rows or questions to look at
+
+_OF_WRITERS = ("model", "passages", "precision", "adapter", "merge", "seed", "temperature", "format")  # settings
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -40,7 +43,7 @@ def add_commands(command: Command) -> None:
     evaluate.add_argument("--retrieval-only", action="store_true", help="write no answers")
     evaluate.add_argument("-k", default=20, metavar="N", help="hits to measure (default: 20)")
     evaluate.add_argument("--limit", metavar="N", help="only the first N questions")
-    evaluate.add_argument("--model", metavar="NAME", help="who writes: extractive (default), or a chat model")
+    add_model_options(evaluate)
     evaluate.add_argument("--judge", metavar="NAME", help="a chat model that judges the answers")
     evaluate.add_argument(
         "--fail-under",
@@ -92,7 +95,7 @@ def _measured(options: argparse.Namespace, examples: Sequence[Example], skipped:
     from rag.evaluation import show
     from rag.evaluation.run import evaluate, evaluate_retrieval
 
-    config = _config(options, model=options.model)
+    config = _config(options, **model_options(options))
     collection = compose.collection(config)
     by = compose.embedder(config)
     retriever = compose.retriever(config, collection, by)
@@ -110,13 +113,13 @@ def _measured(options: argparse.Namespace, examples: Sequence[Example], skipped:
         }
         if options.retrieval_only:
             return evaluate_retrieval(examples, retriever, options.out, k=options.k, **how)
-        writer = compose.writer(config, by)
+        writer = compose.writer(config, by, terminal.say, batch=True)
         asker = Asker(retriever, _Leading(writer, config.passages))
         return evaluate(
             examples,
             lambda question: asker.ask(question, max(options.k, config.passages)),
             options.out,
-            judge=compose.generator(options.judge) if options.judge else None,
+            judge=compose.generator(config, options.judge, terminal.say).batch if options.judge else None,
             tokens=by,
             **how,
         )
@@ -138,7 +141,7 @@ def _stages(config: Config, collection: Collection, by: TextEmbedder, k: int) ->
     from rag.retrieval.fuse import Hybrid
 
     fused = Hybrid(collection.index(), by)
-    reranked = compose.retriever(config, collection, by) if config.rerank != "none" else None
+    reranked = compose.reranker(config, fused, by) if config.rerank != "none" else None
     return lambda question: stages(question, fused, reranked, k)
 
 
@@ -181,7 +184,7 @@ def _settings(config: Config, collection: Collection, by: TextEmbedder, options:
     """What makes the run what it is: the collection as it stands, what made it, and all that can be chosen."""
     info = collection.info()
     held = {name: info[name] for name in ("collection", "documents", "passages", "generation")}
-    left_out = {"indexes", "collection", *(("model", "passages") if options.retrieval_only else ())}
+    left_out = {"indexes", "collection", *(_OF_WRITERS if options.retrieval_only else ())}
     chosen = {name: value for name, value in asdict(config).items() if name not in left_out}
     return {"collection": held, "fingerprint": asdict(by.fingerprint), "chosen": chosen, "k": options.k}
 

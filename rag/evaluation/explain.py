@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from rag.errors import UsageError
 from rag.evaluation.matching import matches, same_document
@@ -61,7 +61,14 @@ class Explanation:
         return asdict(self)
 
 
-def stages(question: str, fused: Hybrid, reranked: Retriever | None, k: int) -> list[Stage]:
+class Reranker(Retriever, Protocol):
+    """A Retriever that reorders the first `depth` hits of another."""
+
+    @property
+    def depth(self) -> int: ...
+
+
+def stages(question: str, fused: Hybrid, reranked: Reranker | None, k: int) -> list[Stage]:
     """The stages of retrieval for a question of which the first `k` hits are read. `reranked` holds `fused`."""
     parts = fused.parts(question, DEEP)
     found = [Stage(DENSE, parts.dense, DEPTH), Stage(KEYWORD, parts.keyword, DEPTH)]
@@ -69,11 +76,8 @@ def stages(question: str, fused: Hybrid, reranked: Retriever | None, k: int) -> 
         found.append(Stage(SECTION, parts.likeness, DEPTH))
     if reranked is None:
         return [*found, Stage(FUSED, fused.retrieve(question, DEPTH), k)]
-    from rag.retrieval.rerank import DEPTH as READ_AGAIN
-
-    read_again = max(k, READ_AGAIN)
     again = Stage(RERANKED, reranked.retrieve(question, DEPTH), k)
-    return [*found, Stage(FUSED, fused.retrieve(question, DEPTH), read_again), again]
+    return [*found, Stage(FUSED, fused.retrieve(question, DEPTH), max(k, reranked.depth)), again]
 
 
 def explain(question: str, evidence: Evidence, through: Sequence[Stage]) -> Explanation:

@@ -7,7 +7,7 @@ pass for a citation. Passages are dropped whole, from the lowest rank up; questi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from rag.errors import UsageError
 from rag.generation.check import unmarked
@@ -39,8 +39,6 @@ _CONTROL = re.compile(  # where a space inside breaks a control token
     r"|(?<=\[)(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_(?:CALLS|RESULTS))\])",
     re.IGNORECASE,
 )
-_OWN_TURN = re.compile(r"\s*###\s*(?:system|user|assistant)\s*:", re.IGNORECASE)
-_OWN_TURNS = ("###system:", "###user:", "###assistant:")
 
 
 def messages(question: str, passages: Sequence[Passage]) -> list[Message]:
@@ -74,29 +72,6 @@ def fit(question: str, hits: Sequence[Hit], generator: Generator, reserve: int) 
     return list(hits[:fits])
 
 
-def stable_beluga(turns: Sequence[Message]) -> str:
-    """The format that Stable Beluga was trained on (its model card); ends where the assistant's text begins."""
-    heads = {"system": "### System:", "user": "### User:", "assistant": "### Assistant:"}
-    return "".join(f"{heads[turn.role]}\n{turn.content}\n\n" for turn in turns) + "### Assistant:\n"
-
-
-def until_turn(pieces: Iterator[str]) -> Iterator[str]:
-    """A model's text up to where it starts to write the next turn by itself; white space at the end is dropped."""
-    pending = ""
-    for piece in pieces:
-        pending += piece
-        if end := _OWN_TURN.search(pending):
-            if end.start():
-                yield pending[: end.start()]
-            return
-        keep = _undecided(pending)
-        if keep:
-            yield pending[:keep]
-            pending = pending[keep:]
-    if rest := pending.rstrip():
-        yield rest
-
-
 def neutral(text: str) -> str:
     """Text of others with every turn marker and control token spelled so that no model takes it for one."""
     text = _TURN.sub(lambda turn: f"({turn['hashed'] or turn['bare']}):", text)
@@ -111,13 +86,3 @@ def _quoted(number: int, passage: Passage) -> str:
         names.append(passage.heading)
     head = neutral(", ".join(" ".join(name.split()) for name in names if name.strip()))
     return f"[{number}] {head}\n{QUOTE}\n{neutral(passage.text)}\n{QUOTE}"
-
-
-def _undecided(text: str) -> int:
-    """Where the tail begins that may yet turn out to be a turn marker, or white space before one."""
-    start = len(text.rstrip())
-    hashes = text.rfind("###") if "###" in text else len(text.rstrip("# \t\n"))
-    tail = "".join(text[hashes:].split()).casefold()
-    if tail and any(marker.startswith(tail) for marker in _OWN_TURNS):
-        start = len(text[:hashes].rstrip())
-    return start

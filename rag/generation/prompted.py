@@ -1,15 +1,21 @@
-"""A chat model as a Writer: the prompt goes in, the text comes out, a refusal becomes an empty text."""
+"""A chat model as a Writer: the prompt goes in, the text comes out, a refusal becomes an empty text.
+
+A prompt that a GPU has no room for is tried again with half the passages, down to one, then with a shorter answer,
+whose cache is smaller. What was left out is said.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
 
+from rag.errors import OutOfMemoryError
 from rag.generation.prompt import REFUSAL, fit, messages
 from rag.generation.sentences import MARKER
 from rag.types import Generator, Hit, Writing, Written
 
 RESERVE = 512  # tokens of the window that are kept for the answer
+SHORT = 128  # tokens of an answer that is better than none
 
 
 class PromptedWriter:
@@ -26,9 +32,27 @@ class PromptedWriter:
         return fit(question, hits, self._generator, self._reserve)
 
     def write(self, question: str, hits: Sequence[Hit]) -> Writing:
-        turns = messages(question, [hit.passage for hit in hits])
-        yield from without_refusal(self._generator.stream(turns, self._reserve))
-        return Written()
+        """Raises OutOfMemoryError when not even one passage and a short answer have room, or when room ran out in the
+        middle of an answer."""
+        used, reserve = len(hits), self._reserve
+        while True:
+            turns = messages(question, [hit.passage for hit in hits[:used]])
+            shown = False
+            try:
+                for piece in without_refusal(self._generator.stream(turns, reserve)):
+                    shown = True
+                    yield piece
+                return Written(used=used, notes=tuple(self._left_out(used, len(hits), reserve)))
+            except OutOfMemoryError:
+                if shown or (used <= 1 and reserve <= SHORT):
+                    raise
+            used, reserve = (used // 2, reserve) if used > 1 else (used, min(reserve, SHORT))
+
+    def _left_out(self, used: int, offered: int, reserve: int) -> Iterator[str]:
+        if used < offered:
+            yield f"Not enough GPU memory: answered with {used} of {offered} passages."
+        if reserve < self._reserve:
+            yield f"Not enough GPU memory: the answer was limited to {reserve} tokens."
 
 
 def without_refusal(pieces: Iterator[str]) -> Iterator[str]:

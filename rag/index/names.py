@@ -26,8 +26,8 @@ def told_apart(cards: Sequence[Card], places: Iterable[tuple[int | None, str, by
             named[name].append((id_, os.fsdecode(path)))
     longer: dict[tuple[int, str], str] = {}
     for name, held in named.items():
-        for id_, path in held:
-            longer.setdefault((id_, name), _distinct(path, name, [other for it, other in held if it != id_]))
+        for id_, place in held:
+            longer.setdefault((id_, name), _distinct(place, name, [other for it, other in held if it != id_]))
     return [replace(card, name=longer.get((card.id, card.name), card.name)) for card in cards]
 
 

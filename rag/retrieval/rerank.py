@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from rag.types import Hit, Retriever
+from rag.types import Hit, Retriever, Scorer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,17 +36,34 @@ class TokenEncoder(Protocol):
     def token_ids(self, texts: Sequence[str]) -> list[list[int]]: ...
 
 
+class Rescored:
+    """A Retriever that puts the first `depth` hits of another into the order of a Scorer."""
+
+    def __init__(self, inner: Retriever, scorer: Scorer, depth: int = DEPTH) -> None:
+        self._inner = inner
+        self._scorer = scorer
+        self.depth = depth
+
+    def retrieve(self, question: str, k: int) -> list[Hit]:
+        hits = self._inner.retrieve(question, max(k, self.depth))
+        read, rest = hits[: self.depth], hits[self.depth :]
+        scores = self._scorer.score(question, [hit.passage.headed for hit in read]) if read else []
+        scored = [Hit(hit.passage, float(score)) for hit, score in zip(read, scores, strict=True)]
+        scored.sort(key=lambda hit: -hit.score)
+        return [*scored, *(Hit(hit.passage, min(hit.score, scored[-1].score)) for hit in rest)][:k]
+
+
 class LateInteraction:
-    """A Retriever that reorders the first hits of another."""
+    """A Retriever that reorders the first `depth` hits of another."""
 
     def __init__(self, inner: Retriever, encoder: TokenEncoder, depth: int = DEPTH) -> None:
         self._inner = inner
         self._encoder = encoder
-        self._depth = depth
+        self.depth = depth
 
     def retrieve(self, question: str, k: int) -> list[Hit]:
-        hits = self._inner.retrieve(question, max(k, self._depth))
-        read, rest = hits[: self._depth], hits[self._depth :]
+        hits = self._inner.retrieve(question, max(k, self.depth))
+        read, rest = hits[: self.depth], hits[self.depth :]
         shares = {hit.passage: share for hit in read if (share := prose(hit.passage.text))}
         if len(shares) < 2:
             return hits[:k]

@@ -32,17 +32,17 @@ FURTHEST = 6.0  # log odds: beyond it the reader is merely sure
 
 
 class ReaderRanking:
-    """A Retriever that reorders the first hits of another by what a reader makes of them. The hits carry it along."""
+    """A Retriever that reorders the first `depth` hits of another by what a reader makes of them, and tells it."""
 
     def __init__(self, inner: Retriever, reader: Reader, ranking: Mapping[str, float], depth: int = DEPTH) -> None:
         self._inner = inner
         self._reader = reader
         self._ranking = ranking
-        self._depth = depth
+        self.depth = depth
 
     def retrieve(self, question: str, k: int) -> list[Hit]:
-        hits = self._inner.retrieve(question, max(k, self._depth))
-        read, rest = self.read(question, hits[: self._depth]), hits[self._depth :]
+        hits = self._inner.retrieve(question, max(k, self.depth))
+        read, rest = self.read(question, hits[: self.depth]), hits[self.depth :]
         if not read:
             return []
         scores = features(read) @ weights(self._ranking)

@@ -1,90 +1,30 @@
-"""Local chat models, on a real Llama small enough to be written by hand.
-
-Its layers add nothing, so the last token alone decides the next one: `tiny_llama` writes a table of successors into
-the output head, and the model then says what the test scripts, through the same loading and decoding as a 7B.
-"""
+"""Local chat models, on a real Llama small enough to be written by hand."""
 
 from __future__ import annotations
 
+import gc
 import time
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Collection, Generator, Sequence
+from copy import copy as copying
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tiny import CHATML, SAID, TURNS, random_llama, tiny_llama
+from transformers import DynamicCache
 
-from rag.errors import ModelError, UsageError
+from rag.errors import ModelError, OutOfMemoryError, UsageError
+from rag.generation.decode.decoder import Decoder
+from rag.generation.formats import Format, stable_beluga
 from rag.generation.local import LocalGenerator
-from rag.generation.models import Format, Model, find
-from rag.generation.prompt import stable_beluga
-from rag.types import Message
-
-TURNS = [Message("system", "Be brief."), Message("user", "What does Alpha cost?")]
-SAID = "Alpha costs 20 euros [1]."
-CHATML = (
-    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
-
-
-def tokenizer(pieces: str = "bytes") -> PreTrainedTokenizerFast:
-    """Trained on the spot: byte-level as GPT-2's, or with word-joint marks as Llama 2's."""
-    specials = ["<unk>", "<s>", "</s>", "<|im_start|>", "<|im_end|>"]
-    if pieces == "bytes":
-        core = Tokenizer(models.BPE())
-        core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-        core.decoder = decoders.ByteLevel()
-        alphabet = pre_tokenizers.ByteLevel.alphabet()
-    else:
-        core = Tokenizer(models.BPE(unk_token="<unk>"))
-        core.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
-        core.decoder = decoders.Metaspace(prepend_scheme="first")
-        alphabet = sorted(set(stable_beluga(TURNS)))
-    trainer = trainers.BpeTrainer(
-        vocab_size=420, special_tokens=specials, initial_alphabet=alphabet, show_progress=False
-    )
-    core.train_from_iterator([stable_beluga(TURNS), SAID, "### User: ### System: Useful"] * 3, trainer)
-    core.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
-    return PreTrainedTokenizerFast(tokenizer_object=core, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
-
-
-def tiny_llama(folder: Path, said: str, pieces: str = "bytes", template: str | None = None, loop: bool = False) -> Path:
-    """Saves a model that, asked anything in Stable Beluga's format or ChatML, says `said` and ends (or starts over)."""
-    words = tokenizer(pieces)
-    words.chat_template = template
-    size = len(words)
-    config = LlamaConfig(
-        vocab_size=size,
-        hidden_size=512,
-        intermediate_size=8,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        max_position_embeddings=256,
-        bos_token_id=1,
-        eos_token_id=2,
-        tie_word_embeddings=False,
-    )
-    torch.manual_seed(0)
-    network = LlamaForCausalLM(config)
-    script = words(said, add_special_tokens=False)["input_ids"]
-    before = words("### Assistant:\n", add_special_tokens=False)["input_ids"][-1]
-    steps = [before, *script, before if loop else 2]
-    assert len(set(steps[:-1])) == len(steps) - 1, "each token can have one successor only"
-    with torch.no_grad():
-        for layer in network.model.layers:
-            layer.self_attn.o_proj.weight.zero_()
-            layer.mlp.down_proj.weight.zero_()
-        network.model.embed_tokens.weight.copy_(torch.eye(size, 512))
-        network.lm_head.weight.zero_()
-        for token, following in pairwise(steps):
-            network.lm_head.weight[following, token] = 1.0
-    network.save_pretrained(folder)
-    words.save_pretrained(folder)
-    return folder
+from rag.generation.models import Model, find
+from rag.generation.options import Options, Sampling
+from rag.generation.prompt import fit, messages
+from rag.generation.sampling import Draw
+from rag.types import Hit, Message, Passage
 
 
 @pytest.fixture(scope="module")
@@ -117,15 +57,7 @@ def test_the_loop_agrees_with_transformers_own_generate(generator: LocalGenerato
 
 
 def test_a_random_network_agrees_with_generate_as_well(tmp_path: Path) -> None:
-    words = tokenizer()
-    torch.manual_seed(3)
-    config = LlamaConfig(
-        vocab_size=len(words), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, max_position_embeddings=256, bos_token_id=1, eos_token_id=2,
-    )  # fmt: skip
-    LlamaForCausalLM(config).save_pretrained(tmp_path)
-    words.save_pretrained(tmp_path)
-    random = LocalGenerator(find(str(tmp_path)), device="cpu")
+    random = LocalGenerator(find(str(random_llama(tmp_path))), device="cpu")
     ids = torch.tensor([random._encode(TURNS)])
     expected = random._model.generate(ids, max_new_tokens=40, do_sample=False, pad_token_id=0)[0, ids.shape[1] :]
     assert list(random._tokens(ids[0].tolist(), 40)) == [t for t in expected.tolist() if t != 2]
@@ -325,3 +257,205 @@ def test_a_missing_model_offline_is_named_within_seconds(monkeypatch: pytest.Mon
     with pytest.raises(ModelError, match=r"beluga-7b is not on this machine.*leave --model out"):
         LocalGenerator(find("beluga-7b"))
     assert time.monotonic() - started < 5
+
+
+# ------------------------------------------------------------------------------ decoding, window, memory
+
+
+@pytest.fixture(scope="module")
+def random(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return random_llama(tmp_path_factory.mktemp("random"), max_position_embeddings=4096)
+
+
+def said(generator: LocalGenerator, turns: Sequence[Message] = TURNS, most: int = 20) -> str:
+    return "".join(generator.stream(turns, most))
+
+
+def test_greedy_repeats_itself_whatever_came_before(random: Path) -> None:
+    generator = LocalGenerator(find(str(random)), device="cpu")
+    once = list(generator._tokens([5, 6, 7], 20))
+    said(generator, [Message("user", "Something else?")])
+    assert list(generator._tokens([5, 6, 7], 20)) == once
+
+
+def test_one_prompt_says_the_same_in_a_batch_as_alone(random: Path) -> None:
+    """On a processor in 32 bits; on a GPU another batch size adds in another order, and near ties may change."""
+    generator = LocalGenerator(find(str(random)), device="cpu")
+    prompts = [[5, 6, 7, 8, 9, 10], [11, 12, 13]]
+    width = max(map(len, prompts))
+    ids = torch.tensor([[0] * (width - len(p)) + p for p in prompts])
+    mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts])
+    together = generator._model.generate(ids, attention_mask=mask, max_new_tokens=12, do_sample=False, pad_token_id=0)
+    for prompt, row in zip(prompts, together[:, width:].tolist(), strict=True):
+        alone = list(generator._tokens(prompt, 12))
+        assert alone == row[: len(alone)]
+        assert len(alone) == 12 or row[len(alone)] == 2
+
+
+def test_sampling_is_drawn_by_its_seed_alone(random: Path) -> None:
+    def drawn(seed: int, temperature: float = 1.0) -> list[int]:
+        torch.manual_seed(int(time.time_ns() % 1000))  # the process's own generator changes nothing
+        options = Options(sampling=Sampling(seed, temperature))
+        return list(LocalGenerator(find(str(random)), "cpu", options)._tokens([5, 6, 7], 20))
+
+    assert drawn(1) == drawn(1)
+    assert drawn(1) != drawn(2)
+    greedy = list(LocalGenerator(find(str(random)), device="cpu")._tokens([5, 6, 7], 20))
+    assert drawn(1, temperature=1e-4) == greedy
+
+
+def test_only_likely_words_are_drawn() -> None:
+    pick = Draw(Sampling(0, temperature=1.0, top_p=0.6))
+    logits = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
+    assert {pick(logits) for _ in range(200)} == {0, 1}  # the second is reached below 0.6, the third is not
+
+
+class Counting:
+    """A loop that counts from 10, without end, and knows when it was closed."""
+
+    def __init__(self, network: Any, ends: Collection[int]) -> None:
+        self.network, self.ends = network, ends
+        self.closed = 0
+
+    def tokens(self, prompt_ids: list[int], max_new_tokens: int, choose: Any = None) -> Generator[int, None, None]:
+        self.choose = choose
+        try:
+            yield from range(10, 10 + max_new_tokens)
+        finally:
+            self.closed += 1
+
+
+def test_another_loop_can_be_plugged_in(random: Path) -> None:
+    made: list[Counting] = []
+
+    def make(network: Any, ends: Collection[int]) -> Counting:
+        made.append(Counting(network, ends))
+        return made[-1]
+
+    generator = LocalGenerator(find(str(random)), device="cpu", loop=make)
+    assert (made[0].network, made[0].ends) == (generator._model, {2})
+    assert list(generator._tokens([5], 4)) == [10, 11, 12, 13]
+    stream = generator.stream(TURNS, 50)
+    next(stream)
+    stream.close()  # type: ignore[attr-defined]
+    assert made[0].closed == 2
+    assert made[0].choose is None
+    drawing = LocalGenerator(find(str(random)), "cpu", Options(sampling=Sampling(1)), loop=make)
+    next(drawing._tokens([5], 4))
+    assert isinstance(made[1].choose, Draw)
+
+
+def test_the_decoder_for_gpus_says_the_same(random: Path) -> None:
+    simple = LocalGenerator(find(str(random)), device="cpu")
+    fast = LocalGenerator(find(str(random)), device="cpu", loop=Decoder)
+    assert list(fast._tokens([5, 6, 7], 20)) == list(simple._tokens([5, 6, 7], 20))
+    assert said(fast) == said(simple)
+
+
+def caches() -> int:
+    gc.collect()
+    return sum(type(o) is DynamicCache for o in gc.get_objects())
+
+
+def test_leaving_early_frees_the_cache(random: Path) -> None:
+    generator = LocalGenerator(find(str(random)), device="cpu")
+    before = caches()
+    stream = generator.stream(TURNS, 50)
+    next(stream)
+    assert caches() == before + 1
+    stream.close()  # type: ignore[attr-defined]
+    assert caches() == before
+
+
+def test_out_of_memory_frees_the_cache_while_the_error_is_held(random: Path) -> None:
+    generator = LocalGenerator(find(str(random)), device="cpu")
+    before, calls = caches(), forward_calls(generator)
+
+    def fail(*_: Any) -> None:
+        if len(calls) >= 3:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    generator._model.register_forward_hook(fail)
+    with pytest.raises(OutOfMemoryError) as caught:
+        list(generator._tokens([5, 6, 7], 20))
+    assert caches() == before
+    assert caught.value.__cause__ is None
+
+
+def test_a_processor_without_memory_says_so_in_the_same_way(random: Path) -> None:
+    generator = LocalGenerator(find(str(random)), device="cpu")
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+
+    generator._model.register_forward_hook(fail)
+    with pytest.raises(OutOfMemoryError, match="Not enough memory on cpu"):
+        list(generator._tokens([5, 6, 7], 20))
+
+
+RESERVE = 512
+WORDS = st.text(max_size=60) | st.sampled_from(
+    ["### User:", "</s>", "<|im_end|>", "🐋", "\ud800", "\x00", "word " * 40]
+)
+
+
+@pytest.fixture(scope="module")
+def formats(random: Path) -> list[LocalGenerator]:
+    """The same model with its window of 4,096 tokens, in every format."""
+    made = LocalGenerator(find(str(random)), device="cpu")
+    every = [copying(made) for _ in Format]
+    for generator, form in zip(every, Format, strict=True):
+        generator._format = form
+    made._tokenizer.chat_template = CHATML
+    return every
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    question=WORDS.filter(str.strip),
+    history=st.lists(st.tuples(WORDS, WORDS), max_size=4),
+    passages=st.lists(st.tuples(WORDS, st.integers(1, 400)), max_size=10),
+    form=st.integers(0, len(Format) - 1),
+)
+def test_prompt_and_reserve_are_within_the_window_exactly(
+    formats: list[LocalGenerator],
+    question: str,
+    history: list[tuple[str, str]],
+    passages: list[tuple[str, int]],
+    form: int,
+) -> None:
+    """What is counted is what the network gets, and what does not fit is refused, never cut."""
+    generator = formats[form]
+    hits = [hit(text * times) for text, times in passages]
+    past = [m for user, answer in history for m in (Message("user", user), Message("assistant", answer))]
+    kept = fit(question, hits, generator, RESERVE)
+    system, user = messages(question, [h.passage for h in kept])
+    for turns in ([system, user], [system, *past, user]):
+        count = generator.prompt_tokens(turns)
+        sent: list[int] = []
+        generator._loop = Recording(sent)
+        if count + RESERVE > 4096:
+            assert turns != [system, user]  # `fit` has seen to that
+            with pytest.raises(UsageError, match="leaves no room"):
+                generator.stream(turns, RESERVE)
+        else:
+            assert "".join(generator.stream(turns, RESERVE)) == ""
+            assert len(sent) == count <= 4096 - RESERVE
+    if len(kept) < len(hits):
+        more = generator.prompt_tokens(messages(question, [h.passage for h in hits[: len(kept) + 1]]))
+        assert more + RESERVE > 4096
+
+
+class Recording:
+    """A loop that only notes the prompt that reaches it."""
+
+    def __init__(self, sent: list[int]) -> None:
+        self._sent = sent
+
+    def tokens(self, prompt_ids: list[int], max_new_tokens: int, choose: Any = None) -> Generator[int, None, None]:
+        self._sent[:] = prompt_ids
+        yield from ()
+
+
+def hit(text: str) -> Hit:
+    return Hit(Passage("a.pdf", "file:///a.pdf", "A", "", "p. 1", 1, 0, len(text), text), 1.0)

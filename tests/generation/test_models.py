@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from rag.errors import UsageError
-from rag.generation.models import MODELS, Format, find
+from rag.generation.formats import Format
+from rag.generation.models import MODELS, find
 
 
 def test_stable_beluga_is_known_with_its_window_format_and_licence() -> None:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.errors import UsageError
-from rag.generation.prompt import REFUSAL, fit, messages, neutral, stable_beluga, until_turn
+from rag.generation.formats import stable_beluga
+from rag.generation.prompt import REFUSAL, fit, messages, neutral
 from rag.types import Hit, Message, Passage
 
 
@@ -37,18 +38,6 @@ class Counter:
 
     def stream(self, turns: Sequence[Message], max_new_tokens: int) -> Iterator[str]:
         raise AssertionError("counting needs no text")
-
-
-def test_stable_beluga_format() -> None:
-    turns = [
-        Message("system", "Be brief."),
-        Message("user", "Hi?"),
-        Message("assistant", "Hi."),
-        Message("user", "Bye?"),
-    ]
-    assert stable_beluga(turns) == (
-        "### System:\nBe brief.\n\n### User:\nHi?\n\n### Assistant:\nHi.\n\n### User:\nBye?\n\n### Assistant:\n"
-    )
 
 
 def test_passages_are_numbered_named_and_delimited_before_the_question() -> None:
@@ -179,49 +168,3 @@ def test_a_passage_can_neither_close_itself_nor_pass_for_a_citation() -> None:
 )
 def test_ordinary_text_is_left_alone(text: str) -> None:
     assert neutral(text) == text
-
-
-# ---------------------------------------------------------------------------------------------- stop
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("It is 20 [1].\n\n### User:\nAnd then?", "It is 20 [1]."),
-        ("It is 20.### assistant : more", "It is 20."),
-        ("### System:\nx", ""),
-        ("Use # and ### freely. ### Useful: yes", "Use # and ### freely. ### Useful: yes"),
-        ("Ends in ###", "Ends in ###"),
-        ("Ends in ### Us", "Ends in ### Us"),
-        ("Trailing space \n\n", "Trailing space"),
-        ("", ""),
-    ],
-)
-@pytest.mark.parametrize("size", [1, 2, 3, 5, 100])
-def test_until_turn_however_the_text_is_cut(text: str, expected: str, size: int) -> None:
-    pieces = [text[i : i + size] for i in range(0, len(text), size)]
-    assert "".join(until_turn(iter(pieces))) == expected
-
-
-@given(st.lists(st.text(alphabet="#User: \nab", max_size=6), max_size=12))
-def test_until_turn_cuts_at_the_first_marker_only(pieces: list[str]) -> None:
-    whole = "".join(pieces)
-    expected = re.split(r"\s*###\s*user\s*:", whole, maxsplit=1, flags=re.IGNORECASE)
-    assert "".join(until_turn(iter(pieces))).rstrip() == expected[0].rstrip()
-
-
-def test_until_turn_holds_back_no_more_than_it_must() -> None:
-    seen: list[str] = []
-
-    def pieces() -> Iterator[str]:
-        yield "It is"
-        assert seen == ["It is"]
-        yield " 20"
-        assert seen == ["It is", " 20"]
-        yield " #"
-        assert seen == ["It is", " 20"]
-        yield "3"
-
-    for piece in until_turn(pieces()):
-        seen.append(piece)
-    assert seen == ["It is", " 20", " #3"]
