@@ -157,10 +157,11 @@ def reranker(config: Config, found: Retriever, by: TextEmbedder) -> Rescored | L
 def reader(config: Config) -> Reader | None:
     """What reads the best hits, and finds the words that answer. None where it is not wanted, or where none came along:
     then late interaction and the extractive writer do without. Raises ModelError when one was asked for by name."""
+    from rag.encoder.embed import resolved
     from rag.reader.read import Reader
 
     trained = _readers_weights(config)
-    return Reader(_checkpoint(READERS_ENCODER), trained, config.device) if trained else None
+    return Reader(_checkpoint(READERS_ENCODER), trained, resolved(config.device)) if trained else None
 
 
 def _readers_weights(config: Config) -> Weights | None:
