@@ -13,14 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rag import __version__, terminal
-from rag.commands import add_commands as add_asking
+from rag.commands import asking, evaluation, models, training, wikipedia
 from rag.errors import RagError, StorageError, UsageError
-from rag.evaluation.commands import add_commands
-from rag.models_cli import add_models_command
 from rag.shapes import hits_shape, sync_shape
-from rag.train import add_train
 from rag.types import Origin
-from rag.wikipedia import add_wikipedia
 
 if TYPE_CHECKING:
     from rag.config import Config
@@ -113,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     index.add_argument("--include", action="append", default=[], metavar="GLOB", help="only files that match")
     index.add_argument("--exclude", action="append", default=[], metavar="GLOB", help="no files that match")
 
-    add_wikipedia(command)
+    wikipedia.add(command)
 
     index.add_argument("--limit", metavar="N", help="of a ZIM archive or XML dump, only the first N articles")
     index.add_argument("--namespace", action="append", type=int, default=[], metavar="N", help="of a dump (default: 0)")
@@ -124,15 +120,15 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument("--filter", metavar="GLOB", help="only documents or folders that match")
     search.add_argument("--only", choices=list(Origin), help="only your own documents, or only Wikipedia's articles")
 
-    add_asking(command)
+    asking.add(command)
     command("info", _info, "what a collection holds")
     command("verify", _verify, "prove that a collection is whole")
     command("repair", _repair, "rebuild what can be rebuilt, from the ledger")
     remove = command("remove", _remove, "delete a collection (never your documents)")
     remove.add_argument("--yes", action="store_true", help="do not ask")
-    add_commands(command)
-    add_models_command(command)
-    add_train(command)
+    evaluation.add(command)
+    models.add(command)
+    training.add(command)
     return parser
 
 

@@ -272,9 +272,9 @@ def asker(
     from rag.retrieval.current import Current
 
     by = embedder(config)
+    found = Current(lambda: among.state, lambda: retriever(config, among, by, pattern, only))
     if config.rerank == READER and reader(config) is None:
         tell("The reader's weights did not come along: the best hits are read by late interaction, and quoted by rule.")
-    found = Current(lambda: among.state, lambda: retriever(config, among, by, pattern, only))
     chat_model = None if config.model == EXTRACTIVE else generator(config, tell=tell)
     rewriter = ModelRewriter(chat_model) if chat_model else RuleRewriter()
     return Asker(found, writer(config, by, chat_model), rewriter, similarity(by))

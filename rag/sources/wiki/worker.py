@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mwxml import Page, Revision
 
 LONGEST_BLOCK = 512 << 20  # bytes, unpacked
+CLUSTERS = 16 << 20  # bytes of unpacked clusters that are kept: they are read in their order, so one would do
 AMBIGUOUS, REDIRECT = "ambiguous", "redirect"  # why a page is no article
 _zims: dict[str, Archive] = {}
 
@@ -99,8 +100,9 @@ def _from_dump(job: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def _zim(path: str) -> Archive:
     """Opened once, and kept: a child reads one archive."""
     if path not in _zims:
-        from libzim.reader import Archive
+        from libzim.reader import Archive, set_cluster_cache_max_size
 
+        set_cluster_cache_max_size(CLUSTERS)  # libzim's own bound is half a gigabyte, for each child
         _zims[path] = Archive(Path(path))
     return _zims[path]
 

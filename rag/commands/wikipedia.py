@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from rag import terminal
+from rag.commands import Command
 from rag.errors import UsageError
 from rag.shapes import sync_shape
 
@@ -16,11 +17,7 @@ if TYPE_CHECKING:
     from rag.types import SyncReport
 
 
-class Command(Protocol):
-    def __call__(self, name: str, run: Any, text: str) -> argparse.ArgumentParser: ...
-
-
-def add_wikipedia(command: Command) -> None:
+def add(command: Command) -> None:
     """Adds the command; `command` makes a parser that has --collection, --indexes and --json already."""
     made = command("wikipedia", _wikipedia, "add Wikipedia's articles, or bring them up to date")
     made.add_argument("titles", nargs="*", metavar="TITLE", help="an article, by its exact title")

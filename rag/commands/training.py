@@ -7,9 +7,10 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from rag import terminal
+from rag.commands import Command
 from rag.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,11 +20,7 @@ EVERY = 20  # steps between two lines where there is no terminal
 SMOOTHED = 25  # steps that a point of the plot is the mean of
 
 
-class Command(Protocol):
-    def __call__(self, name: str, run: Any, text: str) -> argparse.ArgumentParser: ...
-
-
-def add_train(command: Command) -> None:
+def add(command: Command) -> None:
     """Adds the command; `command` makes a parser that has --collection, --indexes and --json already."""
     made = command("train", _train, "train the reader on questions with their answers")
     made.add_argument("what", choices=("reader",), help="what to train")

@@ -7,13 +7,13 @@ import errno
 import os
 import socket
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from rag import terminal
+from rag.commands import Command
+from rag.commands.models import add_model_options, model_options
 from rag.errors import UsageError
-from rag.models_cli import add_model_options, model_options
 from rag.shapes import answer_shape
 from rag.types import Origin
 
@@ -25,14 +25,8 @@ HOST, PORT = "127.0.0.1", 8100
 SHORTEST_TOKEN = 16  # characters of one that guards an open port
 GRACE = 5  # seconds that answers have to end when the server is stopped
 
-Run = Callable[[argparse.Namespace], int]
 
-
-class Command(Protocol):
-    def __call__(self, name: str, run: Run, text: str) -> argparse.ArgumentParser: ...
-
-
-def add_commands(command: Command) -> None:
+def add(command: Command) -> None:
     """Adds the three; `command` makes a parser that has --collection, --indexes and --json already."""
     ask = command("ask", _ask, "answer a question, citing pages")
     ask.add_argument("question", metavar="QUESTION")
