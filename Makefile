@@ -27,6 +27,8 @@ bench: $(SETUP)  ## measured figures; the practice data's folder is RAG_PRACTICE
 	$(BIN)/python tests/benchmarks/bench_embed.py
 	$(BIN)/python tests/benchmarks/bench_retrieval.py
 	$(BIN)/python tests/benchmarks/bench_ingest.py
+	$(BIN)/python tests/benchmarks/bench_archive.py
+	$(BIN)/python tests/benchmarks/bench_wikipedia.py
 
 clean:  ## forget the environment (collections under indexes/ stay)
 	rm -rf $(VENV)

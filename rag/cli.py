@@ -13,12 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rag import __version__, terminal
-from rag.commands import add_commands as add_asking
+from rag.commands import asking, evaluation, models, training, wikipedia
 from rag.errors import RagError, StorageError, UsageError
-from rag.evaluation.commands import add_commands
-from rag.models_cli import add_models_command
 from rag.shapes import hits_shape, sync_shape
-from rag.train import add_train
+from rag.types import Origin
 
 if TYPE_CHECKING:
     from rag.config import Config
@@ -26,7 +24,8 @@ if TYPE_CHECKING:
 
 EXIT_CODES = (
     "exit codes: 0 all good · 2 wrong argument or setting · 3 done, with files to look at · 4 another process is"
-    " writing · 5 index damaged · 6 model missing · 7 disk full or not writable · 130 interrupted"
+    " writing · 5 index damaged · 6 model missing · 7 disk full or not writable · 8 too many questions"
+    " are waiting · 9 a wiki does not answer · 130 interrupted"
 )
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
@@ -110,20 +109,26 @@ def _parser() -> argparse.ArgumentParser:
     index.add_argument("--include", action="append", default=[], metavar="GLOB", help="only files that match")
     index.add_argument("--exclude", action="append", default=[], metavar="GLOB", help="no files that match")
 
+    wikipedia.add(command)
+
+    index.add_argument("--limit", metavar="N", help="of a ZIM archive or XML dump, only the first N articles")
+    index.add_argument("--namespace", action="append", type=int, default=[], metavar="N", help="of a dump (default: 0)")
+
     search = command("search", _search, "find the passages that a question is about")
     search.add_argument("question", metavar="QUESTION")
     search.add_argument("-k", default=10, metavar="N", help="how many (default: 10)")
     search.add_argument("--filter", metavar="GLOB", help="only documents or folders that match")
+    search.add_argument("--only", choices=list(Origin), help="only your own documents, or only Wikipedia's articles")
 
-    add_asking(command)
+    asking.add(command)
     command("info", _info, "what a collection holds")
     command("verify", _verify, "prove that a collection is whole")
     command("repair", _repair, "rebuild what can be rebuilt, from the ledger")
     remove = command("remove", _remove, "delete a collection (never your documents)")
     remove.add_argument("--yes", action="store_true", help="do not ask")
-    add_commands(command)
-    add_models_command(command)
-    add_train(command)
+    evaluation.add(command)
+    models.add(command)
+    training.add(command)
     return parser
 
 
@@ -143,13 +148,18 @@ def _warn(notes: Sequence[str]) -> None:
 
 def _index(options: argparse.Namespace) -> int:
     from rag import compose
+    from rag.config import whole_number
 
     config = _config(options)
     collection = compose.collection(config)
     globs, prune = (options.include, options.exclude), options.prune
+    limits = (options.limit and whole_number("--limit", options.limit, most=None), options.namespace)
     with terminal.SyncProgress(sys.stderr) as bar:
         try:
-            sources = [compose.source(config, path, *globs, bar.pages) for path in _distinct(options.paths)]
+            sources = [
+                compose.archive(path, *limits) or compose.source(config, path, *globs, bar.pages)
+                for path in _distinct(options.paths)
+            ]
             if options.dry_run:
                 plans = [collection.plan(source, root=source.root, prune=prune) for source in sources]
                 reports, actions = [report for _, report in plans], [step for steps, _ in plans for step in steps]
@@ -190,7 +200,8 @@ def _search(options: argparse.Namespace) -> int:
     k = whole_number("-k", options.k)
     config = _config(options)
     collection = compose.collection(config)
-    hits = compose.retriever(config, collection, compose.embedder(config), options.filter).retrieve(question, k)
+    only = options.only and Origin(options.only)
+    hits = compose.retriever(config, collection, compose.embedder(config), options.filter, only).retrieve(question, k)
     _warn(collection.notes)
     if options.json:
         terminal.show_json({"question": question, "hits": hits_shape(hits)}, sys.stdout)

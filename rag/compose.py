@@ -20,7 +20,7 @@ from rag.generation.formats import Format
 from rag.generation.options import Options, Precision, Sampling
 from rag.index.chunk import VERSION as CHUNKER
 from rag.index.collection import Collection
-from rag.types import Embedder, Generator, Retriever, Writer
+from rag.types import Embedder, Generator, Origin, Retriever, Writer
 
 if TYPE_CHECKING:
     from rag.answer import Asker
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from rag.sources.corpus import Corpus
     from rag.sources.folder import Folder, OnPage
     from rag.sources.missing import Missing
+    from rag.sources.wiki.archive import Archive
+    from rag.sources.wiki.articles import Articles
+    from rag.sources.wiki.find import Wanted
 
 READERS_ENCODER = "all-MiniLM-L6-v2"  # whose layers the reader has, whatever embeds
 
@@ -56,6 +59,19 @@ def _checkpoint(model: str) -> Checkpoint:
     from rag.encoder.hub import find
 
     return find(model)
+
+
+def archive(path: Path, limit: int | None = None, namespaces: Sequence[int] = ()) -> Archive | None:
+    """A whole Wikipedia from a file: a ZIM archive, or an XML dump. None for any other path. Raises UsageError for one
+    that cannot be read, and for a `limit` or `namespaces` of what is no archive."""
+    from rag.sources.wiki.archive import SUFFIXES, Archive
+
+    path = Path(os.path.realpath(path.expanduser()))
+    if path.name.endswith(SUFFIXES) and path.is_file():
+        return Archive(path, limit, namespaces or (0,))
+    if limit is not None or namespaces:
+        raise UsageError(f"--limit and --namespace are for ZIM archives and XML dumps; {path} is neither.")
+    return None
 
 
 def source(
@@ -83,17 +99,44 @@ def source(
     return Folder(root, path, include, exclude, ocr=ocr, page_cache=into.cache(), on_page=on_page)
 
 
-def retriever(config: Config, among: Collection, by: TextEmbedder, pattern: str | None = None) -> Retriever:
-    """Search over a collection, or over those of its documents whose name matches a glob. Raises UsageError when there
-    are none: a filter with a slip in it must not look like a question without an answer."""
-    from rag.retrieval.fuse import Hybrid
+def articles(config: Config, wanted: Wanted, language: str = "en", api: str = "") -> Articles:
+    """What is asked for of the Wikipedia of a language, or of the wiki at `api`."""
+    from rag.sources.wiki.api import Wiki
+    from rag.sources.wiki.articles import Articles
+    from rag.sources.wiki.find import asked
 
-    view = among.index(pattern)
-    if pattern is not None and not view.cards():
-        raise UsageError(f"No document matches --filter {pattern!r}.")
+    return Articles(Wiki(api, language, config.contact), lambda wiki: asked(wiki, wanted))
+
+
+def held_articles(config: Config, api: str = "") -> tuple[list[Articles], list[str]]:
+    """The articles that the collection holds, one source for each wiki, to be refreshed; and why others are not. Only
+    Wikipedias are asked, and the wiki at `api`."""
+    from rag.sources.wiki.articles import refreshing
+
+    return refreshing(collection(config).titles(b"wiki:"), api, config.contact)
+
+
+def retriever(
+    config: Config, among: Collection, by: TextEmbedder, pattern: str | None = None, only: Origin | None = None
+) -> Retriever:
+    """Search over a collection, or over those of its documents whose name matches a glob, or of one origin. Raises
+    UsageError when there are none: a filter with a slip in it must not look like a question without an answer."""
+    from rag.retrieval.fuse import Hybrid
+    from rag.retrieval.origin import PrivateFirst
+
+    view = among.index(pattern, only)
+    if (pattern is not None or only is not None) and not view.cards():
+        raise UsageError(f"No document matches {_filters(pattern, only)}.")
     among.check_fingerprint(by.fingerprint)
-    found = Hybrid(view, by)
-    return reranker(config, found, by) if config.rerank != NONE else found
+    fused = Hybrid(view, by)
+    found = reranker(config, fused, by) if config.rerank != NONE else fused
+    origins = {card.origin for card in view.cards()}
+    return PrivateFirst(found) if len(origins) > 1 else found
+
+
+def _filters(pattern: str | None, only: Origin | None) -> str:
+    given = [f"--filter {pattern!r}"] if pattern is not None else []
+    return " and ".join(given + ([f"--only {only}"] if only is not None else []))
 
 
 def reranker(config: Config, found: Retriever, by: TextEmbedder) -> Rescored | LateInteraction | ReaderRanking:
@@ -114,10 +157,11 @@ def reranker(config: Config, found: Retriever, by: TextEmbedder) -> Rescored | L
 def reader(config: Config) -> Reader | None:
     """What reads the best hits, and finds the words that answer. None where it is not wanted, or where none came along:
     then late interaction and the extractive writer do without. Raises ModelError when one was asked for by name."""
+    from rag.encoder.embed import resolved
     from rag.reader.read import Reader
 
     trained = _readers_weights(config)
-    return Reader(_checkpoint(READERS_ENCODER), trained, config.device) if trained else None
+    return Reader(_checkpoint(READERS_ENCODER), trained, resolved(config.device)) if trained else None
 
 
 def _readers_weights(config: Config) -> Weights | None:
@@ -214,7 +258,13 @@ def _remote(config: Config, model: str) -> Generator:
     return RemoteGenerator(server, model, config.api_window)
 
 
-def asker(config: Config, among: Collection, pattern: str | None = None, tell: Tell = ignore) -> Asker:
+def asker(
+    config: Config,
+    among: Collection,
+    pattern: str | None = None,
+    only: Origin | None = None,
+    tell: Tell = ignore,
+) -> Asker:
     """What answers questions, one after the other or several at a time, over the collection as it then is."""
     from rag.answer import Asker
     from rag.generation.followup import RuleRewriter
@@ -222,7 +272,9 @@ def asker(config: Config, among: Collection, pattern: str | None = None, tell: T
     from rag.retrieval.current import Current
 
     by = embedder(config)
-    found = Current(lambda: among.state, lambda: retriever(config, among, by, pattern))
+    found = Current(lambda: among.state, lambda: retriever(config, among, by, pattern, only))
+    if config.rerank == READER and reader(config) is None:
+        tell("The reader's weights did not come along: the best hits are read by late interaction, and quoted by rule.")
     chat_model = None if config.model == EXTRACTIVE else generator(config, tell=tell)
     rewriter = ModelRewriter(chat_model) if chat_model else RuleRewriter()
     return Asker(found, writer(config, by, chat_model), rewriter, similarity(by))

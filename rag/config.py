@@ -36,6 +36,7 @@ class Config:
     temperature: float = 0.7  # of the drawing
     format: str = "auto"  # how a chat model is spoken to; "auto": as the table or its tokenizer says
     ocr: str = "auto"  # "auto": pages without text are read by OCR where there is an engine; "off": never
+    contact: str = ""  # an address or a page that tells Wikipedia who asks
     api_base: str = ""  # of the OpenAI-compatible server that models named "openai:NAME" are at
     api_window: int = 0  # tokens that prompt and answer share there; 0: as the server says
 
@@ -68,6 +69,7 @@ _DEFAULTS: dict[str, object] = {
     "temperature": 0.7,
     "format": "auto",
     "ocr": "auto",
+    "contact": "",
     "api_base": "",
     "api_window": 0,
 }

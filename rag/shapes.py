@@ -53,6 +53,7 @@ def _hit(hit: Hit) -> dict[str, Any]:
         "start": passage.start,
         "end": passage.end,
         "text": passage.text,
+        **_origin(passage),
     }
 
 
@@ -69,4 +70,14 @@ def _citation(citation: Citation) -> dict[str, Any]:
         "place": passage.place,
         "text": passage.text,
         "supported": citation.supported,
+        **_origin(citation.passage),
+    }
+
+
+def _origin(passage: Passage) -> dict[str, Any]:
+    """Which kind of knowledge it is, and what an article has to be cited by."""
+    article = passage.article
+    return {
+        "origin": passage.origin,
+        "article": {**asdict(article), "attribution": article.attribution} if article else None,
     }

@@ -12,10 +12,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TextIO
 
 from rag.notes import notes
-from rag.types import Status
+from rag.types import Origin, Status
 
 if TYPE_CHECKING:
-    from rag.types import Answer, FileReport, Hit, SyncReport
+    from rag.types import Answer, FileReport, Hit, Passage, SyncReport
 
     Pieces = Generator[str, None, Answer]  # of an answer that is being written
 
@@ -217,9 +217,10 @@ def show_hits(hits: Sequence[Hit], stream: TextIO) -> None:
     if not hits:
         print("Nothing found.", file=stream)
     for rank, hit in enumerate(hits, 1):
-        print(f"{rank:2}. {_named(hit)}  ({hit.score:.3f})", file=stream)
+        print(f"{rank:2}. {_named(hit.passage)}  ({hit.score:.3f})", file=stream)
         text = plain(" ".join(hit.passage.text.split()))
         print(f"    {text[:SNIPPET]}{'…' if len(text) > SNIPPET else ''}", file=stream)
+        _show_article(hit.passage, stream)
 
 
 def show_answer(pieces: Pieces, stream: TextIO) -> Answer:
@@ -237,7 +238,8 @@ def show_answer(pieces: Pieces, stream: TextIO) -> Answer:
     for citation in answer.citations:
         doubt = "" if citation.supported else "  (does not bear out the sentence that cites it)"
         passage = citation.passage
-        print(f"[{citation.number}] {plain(passage.document)}{_place(passage.place)}{doubt}", file=stream)
+        print(f"[{citation.number}] {_named(passage)}{doubt}", file=stream)
+        _show_article(passage, stream)
     for note in notes(answer):
         print(plain(note), file=stream)
     if answer.abstained and answer.hits:
@@ -250,7 +252,7 @@ def show_sources(answer: Answer, stream: TextIO) -> None:
     """The passages that an answer cites, in full."""
     for citation in answer.citations:
         passage = citation.passage
-        print(f"[{citation.number}] {plain(passage.document)}{_place(passage.place)}", file=stream)
+        print(f"[{citation.number}] {_named(passage)}", file=stream)
         print("    " + "\n    ".join(map(plain, passage.text.splitlines())), file=stream)
 
 
@@ -261,12 +263,20 @@ def show_pairs(pairs: Mapping[str, Any], stream: TextIO) -> None:
         print(f"{name + ':':13} {plain(shown)}".rstrip(), file=stream)
 
 
-def _named(hit: Hit) -> str:
-    return f"{plain(hit.passage.document)}{_place(hit.passage.place)}"
+BADGES = {Origin.PRIVATE: "private", Origin.WIKIPEDIA: "Wikipedia"}
 
 
-def _place(place: str) -> str:
-    return f", {plain(place)}" if place else ""
+def _named(passage: Passage) -> str:
+    """Document and place, with a badge that says which of the two kinds of knowledge it is."""
+    place = f", {plain(passage.place)}" if passage.place else ""
+    return f"{plain(passage.document)}{place}  [{BADGES[passage.origin]}]"
+
+
+def _show_article(passage: Passage, stream: TextIO) -> None:
+    """What an article's licence asks for: where it is from, for good, and by whom."""
+    if article := passage.article:
+        dated = f", as of {article.timestamp[:10]}" if article.timestamp else ""
+        print(plain(f"    {article.link}  ({article.attribution}{dated})"), file=stream)
 
 
 def _escaped(text: str) -> str:

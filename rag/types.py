@@ -10,7 +10,7 @@ from collections import abc
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,11 +35,41 @@ class Mark:
     page: int | None = None
 
 
+class Origin(StrEnum):
+    """The two kinds of knowledge, which are never mixed up: people's own documents, and Wikipedia's articles."""
+
+    PRIVATE = "private"
+    WIKIPEDIA = "wikipedia"
+
+
+@dataclass(frozen=True, slots=True)
+class Article:
+    """The revision of an article that a document is the text of: all that a citation of it has to name.
+
+    `timestamp` (ISO 8601) is when the revision was made and `link` leads to it for good. Of an archive that does not
+    know its revisions, `page` and `revision` are 0, `timestamp` is the archive's and `link` the article's.
+    `redirect` is the title that it was asked for by, where that is another one.
+    """
+
+    language: str
+    page: int
+    revision: int
+    timestamp: str
+    link: str
+    licence: str
+    redirect: str = ""
+
+    @property
+    def attribution(self) -> str:
+        """What the licence wants to stand beside the text, with the link."""
+        return f"Wikipedia contributors, {self.licence}"
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """One file or article, as text. `name` is what people see and filters match: the path relative to the
     indexed folder, or the article's title. `marks` say where a passage is cited; `headings` (a PDF's outline,
-    say) say what it is about. Both are sorted by offset."""
+    say) say what it is about. Both are sorted by offset. `article` is None for a document of people's own."""
 
     name: str
     uri: str
@@ -47,6 +77,7 @@ class Document:
     text: str
     marks: tuple[Mark, ...] = ()
     headings: tuple[Mark, ...] = ()
+    article: Article | None = None
 
 
 class Status(StrEnum):
@@ -111,7 +142,7 @@ class Passage:
     """A piece of a document: always `document.text[start:end] == text`.
 
     `heading` is what stands above it (section path, a table's caption and column heads); `place` and `page` are
-    its Mark's.
+    its Mark's, `article` its document's.
     """
 
     document: str
@@ -123,6 +154,11 @@ class Passage:
     start: int
     end: int
     text: str
+    article: Article | None = None
+
+    @property
+    def origin(self) -> Origin:
+        return Origin.WIKIPEDIA if self.article else Origin.PRIVATE
 
     @property
     def headed(self) -> str:
@@ -141,6 +177,7 @@ class Card:
     name: str
     title: str
     opening: str
+    origin: Origin = Origin.PRIVATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,6 +405,19 @@ class Source(Protocol):
         ...
 
     def read(self, entries: Sequence[Entry]) -> Iterator[Reading]: ...
+
+
+@runtime_checkable
+class Archive(Source, Protocol):
+    """A Source too large to be listed at once: what `scan` yields is read before it goes on. All its keys begin with
+    `prefix`; `covers` is true of nothing until a scan has come to its end."""
+
+    @property
+    def prefix(self) -> bytes: ...
+
+    def close(self) -> None:
+        """Gives back what reading needs."""
+        ...
 
 
 class Tokens(Protocol):

@@ -213,7 +213,7 @@ def piped(
 def test_a_chat_from_a_pipe(indexes: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     lines = ["What does Alpha cost?", "", "/nonsense", "x" * 5000, "/history", "/new", "/history", "/sources", "/help"]
     out, err = piped(monkeypatch, capsys, "\n".join([*lines, "/quit", "never"]))
-    assert out.startswith("Alpha costs 20 euros. [1]\n\n[1] prices.txt, p. 1\n")
+    assert out.startswith("Alpha costs 20 euros. [1]\n\n[1] prices.txt, p. 1  [private]\n")
     assert "1. What does Alpha cost?\n   Alpha costs 20 euros. [1]\n" in out
     assert "Forgotten. The next question stands alone.\nNothing was asked yet.\nNothing was asked yet.\nAsk any" in out
     assert "never" not in out

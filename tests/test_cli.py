@@ -87,7 +87,8 @@ def test_index_search_ask(rag: Run, folder: Path) -> None:
     hit = found["hits"][0]
     assert (hit["rank"], hit["document"], hit["place"], hit["page"]) == (1, "sub/owl.md", "Owls", None)
     assert hit["uri"] == (folder / "sub/owl.md").as_uri()
-    assert set(hit) == {"rank", "score", "document", "uri", "title", "place", "page", "start", "end", "text"}
+    shape = {"rank", "score", "document", "uri", "title", "place", "page", "start", "end", "text"}
+    assert set(hit) == shape | {"origin", "article"}
     assert len(found["hits"]) == 2
 
     code, answer, _ = rag("ask", "Where does the barn owl nest?", "--json")

@@ -37,7 +37,7 @@ def level(module: str) -> float:
         return 0.5
     if first in WINGS:
         return 1
-    third = ("evaluation", "terminal", "shapes", "notes", "models_cli", "api")
+    third = ("evaluation", "terminal", "shapes", "notes", "api")
     return {"answer": 2, "config": 1.5, "compose": 2, **dict.fromkeys(third, 3)}.get(first, 4)
 
 

@@ -32,5 +32,7 @@ def test_an_answer_with_where_it_stands() -> None:
         "place": "p. 2",
         "text": NOTICE.text,
         "supported": True,
+        "origin": "private",
+        "article": None,
     }
     assert (shape["hits"][0]["rank"], shape["hits"][0]["start"], shape["hits"][0]["end"]) == (1, 100, 120)

@@ -9,7 +9,7 @@ from collections.abc import Generator, Sequence
 import pytest
 
 from rag import terminal
-from rag.types import Answer, FileReport, Hit, Outcome, Passage, Status, SyncReport
+from rag.types import Answer, Article, Citation, FileReport, Hit, Outcome, Passage, Status, SyncReport
 
 
 class Screen(io.StringIO):
@@ -122,5 +122,26 @@ def test_what_was_not_read_is_shown() -> None:
     assert shown.getvalue().splitlines() == [
         "Leave is 28 days.",
         "No room.",
-        "Not read, for want of room: 2.pdf, p. 2; 3.pdf, p. 3",
+        "1 of 3 passages were read; the others had no room, or were not needed.",
+    ]
+
+
+def test_every_citation_wears_a_badge_and_an_article_its_licence() -> None:
+    article = Article(
+        "en", 1, 2, "2026-01-02T03:04:05Z", "https://en.wikipedia.org/w/index.php?oldid=2", "CC BY-SA 4.0"
+    )
+    own = Passage("a.pdf", "", "", "", "p. 3", 3, 0, 1, "x")
+    ant = Passage("Ant", "", "Ant", "", "Life > Nests", None, 0, 1, "y", article)
+    answer = Answer("?", "x [1] y [2]", False, "m", (Citation(1, own, True), Citation(2, ant, True)))
+
+    def pieces() -> Generator[str, None, Answer]:
+        yield answer.text
+        return answer
+
+    shown = io.StringIO()
+    terminal.show_answer(pieces(), shown)
+    assert shown.getvalue().splitlines()[2:] == [
+        "[1] a.pdf, p. 3  [private]",
+        "[2] Ant, Life > Nests  [Wikipedia]",
+        "    https://en.wikipedia.org/w/index.php?oldid=2  (Wikipedia contributors, CC BY-SA 4.0, as of 2026-01-02)",
     ]

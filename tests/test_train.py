@@ -1,98 +1,73 @@
-"""`rag train` from the command line to an answer."""
+"""`rag train reader`, from questions in a file to a reader that answers."""
 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
-from safetensors.numpy import load_file
 
-sys.path.insert(0, str(Path(__file__).parent / "generation"))
-from tiny import random_llama
-
-from rag import terminal
 from rag.cli import main
+from rag.encoder.hub import find
+from rag.reader import weights
+from rag.reader.read import Reader
+from rag.types import Passage
 
-pytest.importorskip("peft")
-
-
-@pytest.fixture
-def base(tmp_path: Path) -> Path:
-    return random_llama(tmp_path / "base", max_position_embeddings=2048)
+TOWNS = ["Leeds", "Berlin", "Oslo", "Quito"]
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Three questions, a row that is none, and one of whose answer no passage is known."""
-    told = {"context": "Acme sells pumps.", "answers": [{"text": "Acme", "start": 0}]}
-    rows = [{"question": f"Who sells {what}?", **told} for what in ("pumps", "pipes", "taps")]
-    without = {"question": "Who?", "answers": ["Beta"], "evidence": [{"document": "a.pdf", "page": 1}]}
-    path = tmp_path / "firms.jsonl"
-    path.write_text("\n".join([*map(json.dumps, rows), "no row", json.dumps(without)]))
+    rows = []
+    for number, town in enumerate(TOWNS):
+        context = f"Company {number} was founded in {town}. It sells pumps to farmers all over the country."
+        answers = [{"text": town, "start": context.index(town)}]
+        rows.append({"question": f"Where was company {number} founded?", "context": context, "answers": answers})
+    path = tmp_path / "lessons.jsonl"
+    path.write_text("\n".join([*map(json.dumps, rows), "{not json"]), encoding="utf-8")
     return path
 
 
-def command(base: Path, data: Path, out: Path) -> list[str]:
-    how = ["--float32", "--epochs", "8", "--batch", "2", "--rate", "0.02"]
-    return ["train", "reader", "--data", str(data), "--out", str(out), "--lora", str(base), *how]
-
-
-def test_an_adapter_is_trained_stopped_gone_on_with_and_asked(
-    base: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole, halted, where = tmp_path / "whole", tmp_path / "halted", ["--indexes", str(tmp_path / "indexes")]
-    assert main([*command(base, data, whole), "--json"]) == 3
-    shown = capsys.readouterr()
-    result = json.loads(shown.out)
-    assert (result["adapter"], result["model"], result["steps"], result["lessons"]) == (str(whole), str(base), 16, 3)
-    assert [problem.partition(": ")[0] for problem in result["left_out"]] == [f"{data}:4", f"{data}:5"]
-    assert f"rag: {data}:4: " in shown.err
-    assert "<svg" in (whole / "losses.html").read_text()
-
-    with monkeypatch.context() as patch:
-        patch.setattr(terminal.StepProgress, "step", interrupt_at(3))
-        assert main(command(base, data, halted)) == 130
-    assert f"Stopped. {halted} keeps the first 3 steps; the same command goes on" in capsys.readouterr().err
-    assert main(command(base, data, halted)) == 3
-    assert f"rag ask … --model {base} --adapter {halted}" in capsys.readouterr().out
-    one, other = (load_file(folder / "adapter_model.safetensors") for folder in (whole, halted))
-    for name, tensor in one.items():
-        assert tensor == pytest.approx(other[name], abs=1e-5), name
-
-    (tmp_path / "documents").mkdir()
-    (tmp_path / "documents" / "firms.txt").write_text("Acme sells pumps.")
-    assert main(["index", str(tmp_path / "documents"), *where]) == 0
-    capsys.readouterr()
-    asked = ["ask", "Who sells pumps?", "--model", str(base), "--precision", "fp32", "--json", *where]
-    said = []
-    for adapter in ([], ["--adapter", str(halted)]):
-        assert main([*asked, *adapter]) == 0
-        said.append(json.loads(capsys.readouterr().out)["answer"])
-    assert said[0] != said[1]
-    assert said[1].endswith(" [1].")
-
-
-def interrupt_at(step: int):
-    def stop(bar: terminal.StepProgress, done: int, steps: int, losses: object) -> None:
-        if done == step:
-            raise KeyboardInterrupt
-
-    return stop
+def test_a_reader_from_a_file(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "reader"
+    command = ["train", "reader", "--data", str(data), "--out", str(out), "--from", "encoder", "--batch", "2", "--json"]
+    assert main([*command, "--float32"]) == 3, "a row was left out"
+    told = capsys.readouterr()
+    result = json.loads(told.out)
+    assert result["steps"] == 2
+    assert set(result["losses"]) == {"span", "answer", "relevance"}
+    assert result["left_out"] == [
+        f"{data}:5: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"
+    ]
+    assert "this row is left out" in told.err
+    assert "step 2 of 2" in told.err
+    text = "Acme was founded in Lima."
+    [extract] = Reader(find("all-MiniLM-L6-v2"), weights.read(out)).read(
+        "Where?", [Passage("a", "", "", "", "", None, 0, len(text), text)]
+    )
+    assert 0 <= extract.start < extract.end <= len(text)
+    assert "<svg" in (out / "losses.html").read_text(encoding="utf-8")
+    lines = (out / "losses.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [1, 2]
+    # What is finished is not trained again, and another training in the same folder would be another reader.
+    assert main([*command, "--float32"]) == 3
+    assert json.loads(capsys.readouterr().out)["reader"] == str(out / "reader.safetensors")
+    assert main([*command, "--float32", "--seed", "1"]) == 2
+    assert "holds the progress of another training" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("more", "message"),
+    ("given", "message"),
     [
-        (["--gradient-checkpointing"], "--gradient-checkpointing is for --lora"),
-        (["--lora", "--from", "encoder"], "--from is for the reader"),
-        (["--lora", "qwen-1.5b-gguf"], "is a GGUF model"),
-        (["--lora", "no such model"], "Known models: beluga-7b"),
+        (["--epochs", "0"], "--epochs is 0; it takes a whole number from 1"),
+        (["--batch", "x"], "--batch is 'x'; it takes a whole number from 1"),
+        (["--from", "nowhere"], "There is no nowhere"),
+        (["--data", "missing.jsonl"], "missing.jsonl cannot be read"),
     ],
 )
-def test_what_does_not_go_together_is_refused(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], message: str
+def test_a_wrong_argument(
+    given: list[str], message: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["train", "reader", "--data", str(data), "--out", str(tmp_path / "out"), *more]) == 2
+    assert main(["train", "reader", "--data", str(data), "--out", str(tmp_path / "out"), *given]) in (2, 6)
     assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists(), "nothing is half-written"

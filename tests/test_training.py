@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from rag.errors import DamagedError, StorageError, UsageError
-from rag.training import STATE, Plan, Settings, Worker, learned, rate, restore, run, save, steps_kept
+from rag.training.state import STATE, learned, restore, save, steps_kept
+from rag.training.steps import Plan, Settings, Worker, rate, run
 
 SETTINGS = Settings(epochs=2, batch=3, learning_rate=0.1, precision="no", save_seconds=0.0)
 
@@ -67,11 +68,11 @@ def test_what_is_kept_is_restored(tmp_path: Path) -> None:
 
 
 def test_another_training_or_none_is_not_gone_on_with(tmp_path: Path) -> None:
-    kept(tmp_path, made_of='{"data": "a", "rank": "8"}')
+    kept(tmp_path, identity='{"data": "a", "rank": "8"}')
     network = nn.Linear(2, 1)
     before = network.weight.detach().clone()
     optimizer = torch.optim.AdamW(network.parameters())
-    with pytest.raises(UsageError, match=r"holds another training: its data, model differ\..*another --out"):
+    with pytest.raises(UsageError, match=r"another training; what differs is: data, model\..*another --out"):
         restore(network, optimizer, tmp_path, {"data": "b", "rank": "8", "model": "m"})
     (tmp_path / STATE).write_bytes(b"junk")
     with pytest.raises(DamagedError, match=r"training\.safetensors is no progress.*Remove it"):

@@ -111,7 +111,7 @@ class TextEmbedder:
     @cached_property
     def _encoder(self) -> Encoder:
         checkpoint = self._checkpoint
-        device = _resolved(self._device)
+        device = resolved(self._device)
         if device == "cpu" and checkpoint.stock and not checkpoint.further and is_bert(checkpoint):
             return OpenVinoEncoder(checkpoint, self._tokenizer)
         return TorchEncoder(checkpoint, self._tokenizer, device)
@@ -129,7 +129,7 @@ def _unit(vectors: Vectors, model: str) -> Vectors:
     return np.divide(vectors, np.where(lengths > 0, lengths, 1), dtype=np.float32)
 
 
-def _resolved(device: str) -> str:
+def resolved(device: str) -> str:
     """ "cpu" or torch's name for a device. torch takes seconds to load, and is asked only where there is a driver."""
     if device == "cpu" or (device == "auto" and not _has_nvidia_driver()):
         return "cpu"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from rag.generation.evidence import FEATURES, Candidate, candidates, features, shortlist
 from rag.generation.spans import shortest
-from rag.types import Embedder, Exchange, Hit, Span, Writing, Written
+from rag.types import Embedder, Exchange, Hit, Origin, Span, Writing, Written
 
 if TYPE_CHECKING:
     from rag.types import Vectors
@@ -23,18 +23,18 @@ EMBEDDED = 48  # sentences at most; of more than that, those that share most wor
 SENTENCES = 2  # quoted at most
 FITTED_FOR = "all-MiniLM-L6-v2"  # whose cosines every threshold on them was chosen for
 
-SECOND = 0.4  # a second sentence is quoted when its odds by the ranking are at least this share of the first one's
-
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Weights by the names of FEATURES. Their sum over `ranking` orders the sentences of one question, in log odds;
-    that of the best one with `decision` added, and "bias" in it, are the log odds that it answers. Below the
-    probability `threshold` nothing is quoted."""
+    """Weights by the names of FEATURES. Their sum over `ranking` is a sentence's evidence: the log odds between those
+    of one question. The best one's evidence times "evidence" (1 where nothing is said), the sum over `decision` and its
+    "bias" are the log odds that it answers. Below the probability `threshold` nothing is quoted; a second sentence is
+    when its odds are at least the share `second` of the first one's."""
 
     ranking: Mapping[str, float]
     decision: Mapping[str, float]
     threshold: float
+    second: float = 0.4
 
 
 # For passages that no reader has read. Fitted for all-MiniLM-L6-v2's cosines on half of the practice SQuAD by
@@ -89,7 +89,7 @@ class ExtractiveWriter:
 
     def write(self, question: str, hits: Sequence[Hit], history: Sequence[Exchange] = ()) -> Writing:
         scored = self.score(question, hits)
-        chosen = self._chosen(scored)
+        chosen = self._chosen(scored, hits)
         for index, candidate in enumerate(chosen):
             yield f"{chr(10) if index else ''}{candidate.quote} [{candidate.passage + 1}]"
         spans = tuple(_span(question, candidate, hits) for candidate in chosen)
@@ -106,7 +106,7 @@ class ExtractiveWriter:
         similarity = self._similarity(question, found) if _BY_COSINE & ranking.keys() else [0.0] * len(found)
         columns = features(question, found, hits, similarity)
         evidence = columns @ weights(ranking)
-        odds = evidence + columns @ weights(decision) + decision.get("bias", 0.0)
+        odds = decision.get("evidence", 1.0) * evidence + columns @ weights(decision) + decision.get("bias", 0.0)
         probability = 1 / (1 + np.exp(-odds))
         order = np.argsort(-evidence, kind="stable")
         return [Scored(found[i], float(evidence[i]), float(probability[i])) for i in order]
@@ -123,14 +123,16 @@ class ExtractiveWriter:
         cosines = dict(zip(chosen, (vectors @ self._embedder.embed_questions([question])[0]).tolist(), strict=True))
         return [cosines.get(i, 0.0) for i in range(len(found))]
 
-    def _chosen(self, scored: Sequence[Scored]) -> list[Candidate]:
+    def _chosen(self, scored: Sequence[Scored], hits: Sequence[Hit]) -> list[Candidate]:
+        """Best first; where private documents and Wikipedia both answer, the private ones'."""
         if not scored or scored[0].probability < self._judgement.threshold:
             return []
-        least = scored[0].evidence + log(SECOND)
+        least = scored[0].evidence + log(self._judgement.second)
         chosen: list[Candidate] = []
         for quote in (each.candidate for each in scored if each.evidence >= least):
             if not any(quote.quote in other.quote or other.quote in quote.quote for other in chosen):
                 chosen.append(quote)
+        chosen.sort(key=lambda quote: hits[quote.passage].passage.origin is not Origin.PRIVATE)
         return chosen[:SENTENCES]
 
 

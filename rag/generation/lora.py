@@ -6,11 +6,10 @@ The loss is of the answer's tokens alone.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +25,8 @@ from rag.generation.options import Options, Precision
 from rag.generation.precision import Machine, machine, need
 from rag.generation.turns import Turns, end_tokens
 from rag.generation.weights import Loaded, config_of, load, window
-from rag.training import Part, Plan, Progress, Settings, Worker, device, run
+from rag.training.state import made_of
+from rag.training.steps import Part, Plan, Progress, Settings, Worker, device, run
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,13 +58,13 @@ def train(
     """Leaves an adapter in `folder`, and the training's state, from which the same call goes on where it stopped.
 
     Raises UsageError for a model that cannot be trained or when no exercise fits its window, ModelError when it is
-    missing or does not fit into memory, and what `rag.training.run` raises.
+    missing or does not fit into memory, and what `rag.training.steps.run` raises.
     """
     import torch
 
     lora = lora or Lora()
     peft = library()
-    loaded, settings = _loaded(model, lora, settings, tell)
+    loaded, precision = _loaded(model, lora, tell)
     turns = Turns(model, loaded.tokenizer, end_tokens(loaded.tokenizer, loaded.network), form)
     room = window(model, loaded.network)
     rows = Rows(turns, room)
@@ -81,9 +81,10 @@ def train(
         total = sum(len(row.answer) for row in drawn) / worker.of  # gradients of several workers are averaged
         return [partial(_loss, adapted, part, total, worker.device) for part in passes(worker.share(drawn))]
 
-    made_of = _made_of(model, turns, taught, settings, lora)
+    identity = _identity(model, turns, taught, settings, lora)
+    settings = replace(settings, precision=precision)
     try:
-        worker = run(network, plan.steps, parts, folder, settings, on_step, made_of)
+        worker = run(network, plan.steps, parts, folder, settings, on_step, identity)
     except torch.OutOfMemoryError as error:
         raise OutOfMemoryError(
             f"Not enough memory to train {model.name} ({loaded.why}). What was learned before is kept in {folder}. Use "
@@ -98,14 +99,13 @@ def _drawn(taught: Sequence[Exercise], seed: int) -> Iterator[tuple[Exercise, st
         yield exercise, f"{seed}/{place}/{exercise.question}"
 
 
-def _made_of(model: Model, turns: Turns, taught: Sequence[Exercise], settings: Settings, lora: Lora) -> dict[str, str]:
-    """What an adapter depends on. Neither the memory that there was for it, nor near passages: an embedder finds them,
-    and may find others on another machine."""
-    learned = hashlib.sha256(repr([(e.question, e.passage.text, e.answers) for e in taught]).encode()).hexdigest()
-    chosen = {name: str(value) for name, value in asdict(settings).items() if name not in ("precision", "save_seconds")}
-    shape = {"rank": str(lora.rank), "alpha": str(lora.alpha), "dropout": str(lora.dropout)}
+def _identity(model: Model, turns: Turns, taught: Sequence[Exercise], settings: Settings, lora: Lora) -> dict[str, str]:
+    """What an adapter depends on. Not the near passages: an embedder finds them, and may find others on another machine
+    (nor the precision that its memory has room for)."""
+    shape = {"rank": lora.rank, "alpha": lora.alpha, "dropout": lora.dropout}
     names = {"model": model.source, "revision": known_commit(model) or "", "format": turns.format.value}
-    return {"data": learned, **names, **chosen, **shape}
+    data = ((exercise.question, exercise.passage, exercise.answers) for exercise in taught)
+    return made_of(data, settings) | names | {name: str(value) for name, value in shape.items()}
 
 
 # -------------------------------------------------------------------------------------------------- the model
@@ -117,7 +117,8 @@ def refuse(model: Model) -> None:
         raise UsageError(f"{model.name} is a GGUF model, which takes no adapter. Name one with safetensors weights.")
 
 
-def _loaded(model: Model, lora: Lora, settings: Settings, tell: Tell) -> tuple[Loaded, Settings]:
+def _loaded(model: Model, lora: Lora, tell: Tell) -> tuple[Loaded, str]:
+    """The model, and the precision to compute in beside it, as accelerate names it."""
     refuse(model)
     folder, on = files_of(model, tell), str(device())
     stored = config_of(model, folder)
@@ -125,7 +126,7 @@ def _loaded(model: Model, lora: Lora, settings: Settings, tell: Tell) -> tuple[L
         raise UsageError(f"{model.name} is stored quantised. Name the model that it was made from, and train that.")
     precision = choose(model.shape or Shape.of(stored), machine(on), lora)
     loaded = load(model, folder, on, Options(precision=precision), tell)
-    return loaded, replace(settings, precision="no" if precision is Precision.FP32 else "bf16")
+    return loaded, "no" if precision is Precision.FP32 else "bf16"
 
 
 def choose(shape: Shape | None, on: Machine, lora: Lora) -> Precision:

@@ -21,7 +21,8 @@ MARKER = re.compile(
 
 _MARKERS = r"(?:\s*\[(?:[a-z]+\s+)?[0-9][0-9,;\s–-]*\])*"
 _END = re.compile(
-    rf"[.!?…]+[\"'”’»)]*{_MARKERS}(?=\s+(?!\[[0-9])[\"'“‘«(\[]?[^\W_a-zß-öø-ÿ])"  # a capital or digit
+    # Before a capital or a digit. " … " between blanks is an omission, inside of a quotation.
+    rf"(?:[.!?]|(?<!\s)…)+[\"'”’»)]*{_MARKERS}(?=\s+(?!\[[0-9])[\"'“‘«(\[]?[^\W_a-zß-öø-ÿ])"
     rf"|[.!?…]+[\"'”’»)]*{_MARKERS}(?=\s*$)"
     rf"|[。！？]+[」』”]*{_MARKERS}"
 )

@@ -76,6 +76,7 @@ def _passage(document: Document, mark: Mark, group: Sequence[_Unit], headings: _
         start=start,
         end=end,
         text=document.text[start:end],
+        article=document.article,
     )
 
 

@@ -15,9 +15,10 @@ from rag.index import audit, database, generation
 from rag.index.ledger import Ledger
 from rag.index.lock import writer, writing
 from rag.index.names import told_apart
+from rag.index.stream import stream
 from rag.index.sync import Progress, plan, reported, sync
 from rag.index.view import View
-from rag.types import Card, Embedder, FileReport, Fingerprint, Source, SyncReport
+from rag.types import Archive, Card, Embedder, FileReport, Fingerprint, Origin, Source, SyncReport
 
 LEDGER = "ledger.sqlite"
 LOCK = "writer.lock"
@@ -67,7 +68,11 @@ class Collection:
                 return generation.publish(ledger, self.home)
 
             how: dict[str, Any] = {"prune": prune, "progress": progress, "checkpoint": publish}
-            report = sync(ledger, source, embedder, collection=self.name, **how)
+            how["collection"] = self.name
+            if isinstance(source, Archive):
+                report = stream(ledger, source, embedder, **how)
+            else:
+                report = sync(ledger, source, embedder, **how)
             publish()
         return report
 
@@ -117,9 +122,10 @@ class Collection:
         except OSError as error:
             raise StorageError(f"{self.home} cannot be opened: {error.strerror}. Nothing was changed.") from error
 
-    def index(self, pattern: str | None = None) -> View:
-        """The collection as something to search; with a glob, only documents whose name it matches."""
-        return View(self._reading(), self._current, pattern)
+    def index(self, pattern: str | None = None, only: Origin | None = None) -> View:
+        """The collection as something to search; with a glob, only documents whose name it matches; with an origin,
+        only those of that kind."""
+        return View(self._reading(), self._current, pattern, only)
 
     def check_fingerprint(self, made_by: Fingerprint) -> None:
         """Raises FingerprintError unless the vectors were made by the same model in the same way."""
@@ -172,6 +178,10 @@ class Collection:
                 with suppress(FileNotFoundError):
                     total += os.stat(os.path.join(folder, name)).st_size
         return total
+
+    def titles(self, prefix: bytes) -> dict[bytes, str]:
+        """The titles of what is held under keys that begin so."""
+        return dict(self._reading().titles(prefix)) if self.exists() else {}
 
     def files(self) -> list[FileReport]:
         return [FileReport(row.name, row.outcome) for row in self._reading().files()]

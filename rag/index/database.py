@@ -13,8 +13,16 @@ from tempfile import TemporaryDirectory
 
 from rag.errors import DamagedError, StorageError
 
-SCHEMA_VERSION = 1
-SCHEMA = """
+SCHEMA_VERSION = 2
+_ARTICLES = """
+CREATE TABLE articles (                 -- what the document of an article is cited by
+    document INTEGER PRIMARY KEY REFERENCES documents(id) ON DELETE CASCADE,
+    language TEXT NOT NULL, page INTEGER NOT NULL, revision INTEGER NOT NULL, timestamp TEXT NOT NULL,
+    link TEXT NOT NULL, licence TEXT NOT NULL, redirect TEXT NOT NULL
+);
+"""
+SCHEMA = (
+    """
 CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE documents (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -55,6 +63,9 @@ CREATE TABLE page_cache (
     version TEXT, page INTEGER, engine TEXT, text TEXT NOT NULL, PRIMARY KEY (version, page, engine)
 );
 """
+    + _ARTICLES
+)
+UPGRADES = {1: _ARTICLES}  # a schema → what makes the next one of it; a writer does that, readers read both
 
 
 def create(path: Path, settings: dict[str, str]) -> None:
@@ -80,16 +91,34 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
     db.execute("PRAGMA synchronous=FULL")
     db.execute("PRAGMA foreign_keys=ON")
     db.execute("PRAGMA mmap_size=268435456")
-    version = db.execute("PRAGMA user_version").fetchone()[0]
+    version = schema_of(db)
     db.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if version == 0:
         raise DamagedError(damaged_ledger(path, "it holds no ledger"))
-    if version != SCHEMA_VERSION:
+    if version not in {*UPGRADES, SCHEMA_VERSION}:
         raise DamagedError(
             f"{path} has schema {version}, this program reads {SCHEMA_VERSION}. Nothing was changed; "
             "use the version of beluga-rag that made it, or index again under another --collection."
         )
+    if mode == "rw":
+        _upgrade(db)
     return db
+
+
+def _upgrade(db: sqlite3.Connection) -> None:
+    """Brings an older ledger to the schema of today: all steps or none, and by one process."""
+    if schema_of(db) == SCHEMA_VERSION:
+        return
+    db.execute("BEGIN IMMEDIATE")
+    for version in range(schema_of(db), SCHEMA_VERSION):  # 0 steps when another process was faster
+        for statement in UPGRADES[version].split(";"):
+            db.execute(statement)
+    db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+    db.execute("COMMIT")
+
+
+def schema_of(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
 def connect_to_read(path: Path) -> sqlite3.Connection:

@@ -14,13 +14,13 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass, fields
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rag.index import database
-from rag.types import Document, Entry, Fingerprint, Mark, Outcome, Passage, Status
+from rag.types import Article, Document, Entry, Fingerprint, Mark, Origin, Outcome, Passage, Status
 
 if TYPE_CHECKING:
     from rag.types import Vectors
@@ -135,6 +135,29 @@ class Ledger:
     def files(self) -> Iterator[FileRow]:
         return map(self._file, self._rows("SELECT * FROM files ORDER BY key"))
 
+    def files_at(self, keys: Sequence[bytes]) -> dict[bytes, FileRow]:
+        """The files with these keys that there are."""
+        marks = ",".join("?" * len(keys))
+        rows = map(self._file, self._rows(f"SELECT * FROM files WHERE key IN ({marks})", keys))
+        return {row.key: row for row in rows}
+
+    def files_under(self, prefix: bytes, statuses: Sequence[Status]) -> Iterator[FileRow]:
+        """Files whose key begins so, and that ended so."""
+        marks = ",".join("?" * len(statuses))
+        sql = f"SELECT * FROM files WHERE key >= ? AND key < ? AND status IN ({marks}) ORDER BY key"
+        return map(self._file, self._rows(sql, [*_range(prefix), *statuses]))
+
+    def count_at(self, prefix: bytes) -> int:
+        return int(self._one("SELECT count(*) FROM files WHERE key >= ? AND key < ?", _range(prefix)))
+
+    def titles(self, prefix: bytes) -> Iterator[tuple[bytes, str]]:
+        """(key, title) of the files whose key begins so."""
+        sql = (
+            "SELECT f.key, coalesce(d.title, f.name) FROM files f LEFT JOIN documents d ON d.id = f.document"
+            " WHERE f.key >= ? AND f.key < ? ORDER BY f.key"
+        )
+        yield from self._rows(sql, _range(prefix))
+
     def files_of(self, document: int) -> list[FileRow]:
         return list(map(self._file, self._rows("SELECT * FROM files WHERE document = ? ORDER BY key", [document])))
 
@@ -169,36 +192,51 @@ class Ledger:
     def documents(self) -> Iterator[tuple[int, Document]]:
         """Every document, whole, under the name of the first file that holds it."""
         sql = (
-            "SELECT d.id, f.name, f.uri, d.title, d.text, d.marks, d.headings FROM documents d LEFT JOIN files f ON"
-            " f.key = (SELECT min(key) FROM files WHERE document = d.id) ORDER BY d.id"
+            f"SELECT d.id, f.name, f.uri, d.title, d.text, d.marks, d.headings, {_ARTICLE} FROM documents d"
+            " LEFT JOIN files f ON f.key = (SELECT min(key) FROM files WHERE document = d.id)"
+            f" LEFT JOIN {self._articles} a ON a.document = d.id ORDER BY d.id"
         )
-        for id_, name, uri, title, text, marks, headings in self._rows(sql):
+        for id_, name, uri, title, text, marks, headings, *article in self._rows(sql):
             with database.decoded(self.path):
                 whole = zlib.decompress(text).decode()
-                document = Document(name or "", uri or "", title, whole, _marks(marks), _marks(headings))
+                parts = (_marks(marks), _marks(headings), _article(article))
+                document = Document(name or "", uri or "", title, whole, *parts)
             yield id_, document
 
-    def openings(self) -> Iterator[tuple[int, str, str, str]]:
-        """(document, file name, title, its first passage's text), one row for each file that has a document."""
-        yield from self._rows(
+    @property
+    def _articles(self) -> str:
+        """The table of articles; for a reader of an older ledger, which has none, an empty one."""
+        if database.schema_of(self._db) >= 2:
+            return "articles"
+        columns = ", ".join(f"NULL AS {name}" for name in ("document", *_ARTICLE_COLUMNS))
+        return f"(SELECT {columns} WHERE 0)"
+
+    def openings(self) -> Iterator[tuple[int, str, str, str, Origin]]:
+        """(document, file name, title, its first passage's text, origin), one row for each file that has a document."""
+        sql = (
             "SELECT f.document, f.name, d.title, coalesce((SELECT text FROM passages p WHERE p.document = d.id"
-            " ORDER BY p.id LIMIT 1), '') FROM files f JOIN documents d ON d.id = f.document ORDER BY f.key"
+            " ORDER BY p.id LIMIT 1), ''), a.document FROM files f JOIN documents d ON d.id = f.document"
+            f" LEFT JOIN {self._articles} a ON a.document = d.id ORDER BY f.key"
         )
+        for *card, article in self._rows(sql):
+            yield *card, Origin.PRIVATE if article is None else Origin.WIKIPEDIA
 
     def passages(self, ids: Sequence[int], names: dict[int, str] | None = None) -> dict[int, Passage]:
         """Passages by id; ids that are gone are left out. `names` prefers a file name for a document, where several
         files hold it; with folders in front it is the name to be shown."""
         marks = ",".join("?" * len(ids))
         sql = (
-            'SELECT p.id, p.document, d.title, p.heading, p.place, p.page, p.start, p."end", p.text, f.name, f.uri'
-            " FROM passages p JOIN documents d ON d.id = p.document JOIN files f ON f.document = d.id"
+            'SELECT p.id, p.document, f.name, f.uri, d.title, p.heading, p.place, p.page, p.start, p."end", p.text,'
+            f" {_ARTICLE} FROM passages p JOIN documents d ON d.id = p.document JOIN files f ON f.document = d.id"
+            f" LEFT JOIN {self._articles} a ON a.document = d.id"
             f" WHERE p.id IN ({marks}) ORDER BY p.id, f.key DESC"
         )
         found: dict[int, Passage] = {}
-        for id_, document, title, heading, place, page, start, end, text, name, uri in self._rows(sql, list(ids)):
+        for id_, document, name, *row in self._rows(sql, list(ids)):
             shown = (names or {}).get(document, name)
             if shown == name or (shown.endswith(f"/{name}") and id_ not in found):
-                found[id_] = Passage(shown, uri, title, heading, place, page, start, end, text)
+                uri, title, heading, place, page, start, end, text, *article = row
+                found[id_] = Passage(shown, uri, title, heading, place, page, start, end, text, _article(article))
         return found
 
     def headed(self, after: int = 0) -> Iterator[tuple[int, int, str]]:
@@ -246,7 +284,8 @@ class Ledger:
         return found
 
     def counts(self) -> dict[str, int]:
-        return {table: self._one(f"SELECT count(*) FROM {table}") for table in ("files", "documents", "passages")}
+        tables = {"files": "files", "documents": "documents", "articles": self._articles, "passages": "passages"}
+        return {name: self._one(f"SELECT count(*) FROM {table}") for name, table in tables.items()}
 
     def newest_passage(self) -> int:
         return self._one("SELECT max(id) FROM passages") or 0
@@ -288,6 +327,8 @@ class Ledger:
         values += [_packed(document.marks), _packed(document.headings)]
         sql = "INSERT INTO documents(version, title, text, marks, headings) VALUES (?, ?, ?, ?, ?) RETURNING id"
         id_: int = self._one(sql, values)
+        if document.article:
+            self._db.execute("INSERT INTO articles VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (id_, *astuple(document.article)))
         self._db.executemany(
             'INSERT INTO passages(document, start, "end", heading, place, page, text, digest, vector)'
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -311,6 +352,20 @@ class Ledger:
         self._db.execute(
             "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*values, *result, document)
         )
+
+    def forget_seen(self) -> None:
+        """Begins a list of keys that were seen, in a temporary table of this connection, which is a file."""
+        self._db.execute("PRAGMA temp_store=FILE")
+        self._db.execute("CREATE TEMP TABLE IF NOT EXISTS seen (key BLOB PRIMARY KEY) WITHOUT ROWID")
+        self._db.execute("DELETE FROM seen")
+
+    def see(self, keys: Sequence[bytes]) -> None:
+        self._db.executemany("INSERT OR IGNORE INTO seen VALUES (?)", ([key] for key in keys))
+
+    def unseen(self, prefix: bytes) -> Iterator[FileRow]:
+        """Files whose key begins so and was not seen."""
+        sql = "SELECT * FROM files WHERE key >= ? AND key < ? AND key NOT IN (SELECT key FROM seen) ORDER BY key"
+        return map(self._file, self._rows(sql, _range(prefix)))
 
     def drop_file(self, key: bytes) -> None:
         self._db.execute("DELETE FROM files WHERE key = ?", [key])
@@ -361,6 +416,19 @@ class Ledger:
     def put_page(self, version: str, page: int, engine: str, text: str) -> None:
         with self.transaction():
             self._db.execute("INSERT OR REPLACE INTO page_cache VALUES (?, ?, ?, ?)", (version, page, engine, text))
+
+
+def _range(prefix: bytes) -> tuple[bytes, bytes]:
+    """All keys that begin so are from the first to before the second."""
+    return prefix, prefix[:-1] + bytes([prefix[-1] + 1])
+
+
+_ARTICLE_COLUMNS = tuple(field.name for field in fields(Article))
+_ARTICLE = ", ".join(f"a.{name}" for name in _ARTICLE_COLUMNS)
+
+
+def _article(row: Sequence[Any]) -> Article | None:
+    return None if row[0] is None else Article(*row)
 
 
 def _packed(marks: tuple[Mark, ...]) -> str:

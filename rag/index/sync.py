@@ -146,14 +146,34 @@ def sync(
     `checkpoint` is called whenever so much is new that readers would be glad of a generation in between.
     """
     began = time.monotonic()
-    unpublished = 0
     known = {row.key: row for row in ledger.files()}
     todo = plan(known, source, ledger.holds, prune)
+    writer = advance(ledger, source, embedder, todo, known, progress, checkpoint)
+    with ledger.transaction():
+        for row in todo.gone:
+            ledger.drop_file(row.key)
+            ledger.forget(row.version, row.document)
+        ledger.drop_orphans()
+    report = reported(todo, source, collection, ledger)
+    return replace(report, embedded=writer.embedded, seconds=time.monotonic() - began)
+
+
+def advance(
+    ledger: Ledger,
+    source: Source,
+    embedder: Embedder,
+    todo: Plan,
+    known: Mapping[bytes, FileRow],
+    progress: Progress | None = None,
+    checkpoint: Callable[[], object] | None = None,
+) -> Writer:
+    """All that a plan says, but for what it removes."""
+    unpublished = 0
     for old, entry in todo.moves + todo.relabels:
         _relabel(ledger, entry, known[old])
     for entry in todo.troubled:
         _keep(ledger, entry, known[entry.key])
-    writer = _Writer(ledger, embedder, source.reader, known, _holders(todo.twins, known), progress)
+    writer = Writer(ledger, embedder, source.reader, known, _holders(todo.twins, known), progress)
     for passages in writer.write(source, todo.read):
         unpublished += passages
         if checkpoint and unpublished >= CHECKPOINT:
@@ -162,13 +182,7 @@ def sync(
     # Whoever was to hold a twin's content may have failed to: such a twin is read itself.
     for _ in writer.write(source, [entry for entry in todo.twins if not writer.link(entry)]):
         pass
-    with ledger.transaction():
-        for row in todo.gone:
-            ledger.drop_file(row.key)
-            ledger.forget(row.version, row.document)
-        ledger.drop_orphans()
-    report = reported(todo, source, collection, ledger)
-    return replace(report, embedded=writer.embedded, seconds=time.monotonic() - began)
+    return writer
 
 
 def reported(todo: Plan, source: Source, collection: str, ledger: Ledger | None) -> SyncReport:
@@ -225,8 +239,9 @@ def _holders(twins: Sequence[Entry], known: Mapping[bytes, FileRow]) -> Holders:
     return {entry.version: before.get(entry.version) for entry in twins}
 
 
-class _Writer:
-    """Readings into the ledger, a window of passages at a time."""
+class Writer:
+    """Readings into the ledger, a window of passages at a time. `written` counts passages, `embedded` those of them
+    that were never embedded before."""
 
     def __init__(
         self,
@@ -244,7 +259,7 @@ class _Writer:
         self._awaited = awaited
         self._progress = progress
         self._max_tokens = embedder.fingerprint.max_tokens
-        self.embedded = 0
+        self.embedded = self.written = 0
 
     def write(self, source: Source, entries: Sequence[Entry]) -> Iterator[int]:
         """Reads entries; yields the number of new passages after each window that is in the ledger."""
@@ -260,7 +275,9 @@ class _Writer:
                 done += reading.entry.size
                 if self._progress:
                     self._progress.documents(done, size, reading.entry.name)
-            yield sum(len(passages) for _, passages in window)
+            count = sum(len(passages) for _, passages in window)
+            self.written += count
+            yield count
 
     def link(self, entry: Entry) -> bool:
         """Another file with content that was just read, or was there before. False when nothing holds it after all."""
@@ -289,6 +306,10 @@ class _Writer:
 
     def _record(self, reading: Reading, passages: Sequence[Passage], vectors: Mapping[bytes, bytes]) -> None:
         """One transaction: the new version stands before the old one goes, and both or neither happen."""
+        held = self._known.get(reading.entry.key)
+        if held and held.document is not None and reading.outcome.status is Status.UNREADABLE:
+            _keep(self._ledger, replace(reading.entry, problem=reading.outcome), held)
+            return
         with self._ledger.transaction():
             before = self._ledger.document_of(reading.entry.version)
             document = None

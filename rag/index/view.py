@@ -1,4 +1,4 @@
-"""A collection as something to search: rag.types.Index over a ledger and its snapshot, or over what a glob leaves."""
+"""A collection as something to search: rag.types.Index over a ledger and its snapshot, or over what a filter leaves."""
 
 from __future__ import annotations
 
@@ -8,22 +8,27 @@ from typing import TYPE_CHECKING
 
 from rag.index.generation import Snapshot
 from rag.index.ledger import Ledger
-from rag.types import Card, Hit
+from rag.types import Card, Hit, Origin
 
 if TYPE_CHECKING:
     from rag.types import Vectors
 
 
 class View:
-    """With a `pattern`, only documents whose name it matches are found. `current` gives what is searched and all
-    documents, anew when a writer has committed since."""
+    """With a `pattern`, only documents whose name it matches are found; with `only`, only those of that origin.
+    `current` gives what is searched and all documents, anew when a writer has committed since."""
 
     def __init__(
-        self, ledger: Ledger, current: Callable[[], tuple[Snapshot, Sequence[Card]]], pattern: str | None
+        self,
+        ledger: Ledger,
+        current: Callable[[], tuple[Snapshot, Sequence[Card]]],
+        pattern: str | None = None,
+        only: Origin | None = None,
     ) -> None:
         self._ledger = ledger
         self._current = current
         self._pattern = pattern
+        self._only = only
         self._take(*current())
 
     def cards(self) -> Sequence[Card]:
@@ -52,13 +57,18 @@ class View:
 
     def _take(self, snapshot: Snapshot, cards: Sequence[Card]) -> None:
         self._snapshot = snapshot
-        self._cards = [card for card in cards if self._pattern is None or _matches(card.name, self._pattern)]
+        self._cards = [card for card in cards if self._takes(card)]
         self._names: dict[int, str] = {}
         for card in self._cards:
             self._names.setdefault(card.id, card.name)
 
+    def _takes(self, card: Card) -> bool:
+        if self._only is not None and card.origin is not self._only:
+            return False
+        return self._pattern is None or _matches(card.name, self._pattern)
+
     def _allowed(self, among: Sequence[int] | None) -> list[int] | None:
-        if self._pattern is None:
+        if self._pattern is None and self._only is None:
             return None if among is None else list(among)
         return sorted(self._names) if among is None else [id_ for id_ in among if id_ in self._names]
 

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from rag.encoder.checkpoint import Checkpoint
 from rag.reader.weights import Weights
-from rag.training import learned
+from rag.training.state import learned
 
 FROZEN = "embeddings.word_embeddings."  # taken from the encoder that is installed: neither trained nor shipped
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from rag.reader.lessons import Lesson
 from rag.reader.pairs import Pair, Pairs, Row
-from rag.training import Part, Plan, Progress, Settings, Worker, run
+from rag.training.state import made_of
+from rag.training.steps import Part, Plan, Progress, Settings, Worker, run
 
 if TYPE_CHECKING:
     from rag.reader.network import Batch, ReaderNetwork
@@ -57,7 +58,7 @@ def train(
     on_step: Callable[[Progress], None] = lambda progress: None,
 ) -> ReaderNetwork:
     """Trains in place; its state is kept in `folder`, from which the same call goes on where it stopped. The batches
-    of `settings` are of pairs."""
+    of `settings` are of pairs. Raises UsageError when what is kept there is of another training."""
     from rag.reader.network import losses
 
     plan = Plan(lambda seed: pairs.draw(lessons, negatives, seed), _width, settings)
@@ -65,7 +66,7 @@ def train(
     def parts(model: Any, step: int, worker: Worker) -> list[Part]:
         return [partial(losses, model, collate(worker.share(plan.batch(step)), worker.device))]
 
-    run(network, plan.steps, parts, folder, settings, on_step)
+    run(network, plan.steps, parts, folder, settings, on_step, made_of(lessons, settings))
     return network
 
 

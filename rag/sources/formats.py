@@ -60,6 +60,8 @@ def recognise(name: str, head: bytes) -> str | Outcome:
     if ending in _OLD_OFFICE:
         reason = f"{ending.upper()} files are not read"
         return Outcome(Status.UNSUPPORTED, reason, f"Save it as {_OLD_OFFICE[ending]} or PDF.")
+    if ending in {"zim", "bz2"}:
+        return Outcome(Status.UNSUPPORTED, "An archive is not read with its folder", "Name it: rag index FILE.")
     kind = f"Files ending in .{ending[:20]} are not read" if ending else "Not text, and no extension says what it is"
     return Outcome(Status.UNSUPPORTED, kind, _SUPPORTED)
 

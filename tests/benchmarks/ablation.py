@@ -3,7 +3,7 @@
     python tests/benchmarks/ablation.py [--data DIR] [--indexes DIR] [--only SET] [--every N]
 
 Steps are added one after the other, by the settings that the program itself takes. A gain is the difference to the
-step before (of the last two rows: to all of fusion), over the same questions, with a 95 % paired bootstrap interval.
+step before (of the last three rows: to all of fusion), over the same questions, with a 95 % paired bootstrap interval.
 Halves are drawn by a hash of the question's id. FinanceBench counts gold pages among the first k different pages,
 SQuAD gold paragraphs among the first k passages (see bench_retrieval.py, which also fills --indexes).
 """
@@ -22,10 +22,10 @@ from pathlib import Path
 
 import numpy as np
 from bench_retrieval import ROOT, SETS, rank_of_page, rank_of_passage
-from rag.index.embed import TextEmbedder
 
 from rag import compose
 from rag.config import Config
+from rag.encoder.embed import TextEmbedder
 from rag.retrieval.fuse import Hybrid, Weights
 from rag.retrieval.rerank import LateInteraction
 from rag.types import Index, Retriever
@@ -41,7 +41,7 @@ ADDED = {
 }
 
 
-def steps(index: Index, embedder: TextEmbedder) -> Iterator[tuple[str, Retriever, str]]:
+def steps(index: Index, embedder: TextEmbedder, config: Config) -> Iterator[tuple[str, Retriever, str]]:
     """A step's name, what retrieves with it, and the step that it is compared with."""
     weights, before = BARE, "dense search alone"
     yield before, Hybrid(index, embedder, weights), ""
@@ -50,6 +50,7 @@ def steps(index: Index, embedder: TextEmbedder) -> Iterator[tuple[str, Retriever
         yield step, Hybrid(index, embedder, weights), before
         before = step
     yield "+ late interaction", LateInteraction(Hybrid(index, embedder), embedder), before
+    yield "+ the reader instead", compose.reranker(config, Hybrid(index, embedder), embedder), before
     without = replace(weights, likeness=0)
     yield "the section by its title only", Hybrid(index, embedder, without), before
 
@@ -87,7 +88,7 @@ def ablate(name: str, data: Path, indexes: Path, every: int) -> None:
     halves = np.asarray([half(question) for question in questions])
     print(f"\n{name}: {len(questions)} questions, {int((halves == 0).sum())} of them in half 0")
     found: dict[str, np.ndarray] = {}
-    for step, retriever, before in steps(collection.index(), embedder):
+    for step, retriever, before in steps(collection.index(), embedder, config):
         found[step], milliseconds = ranks(name, retriever, questions)
         shares = " ".join(f"@{k} {(found[step] <= k).mean():.3f}" for k in KS)
         print(f"{step:38} {shares}  {milliseconds:5.0f} ms", flush=True)

@@ -280,7 +280,7 @@ def as_written(cases: Sequence[Case]) -> dict[str, Any]:
         order = np.argsort(-evidence, kind="stable")[: extractive.SENTENCES]
         odds = evidence[order[0]] + case.x[order[0]] @ decision + alone.decision["bias"]
         refused = 1 / (1 + math.exp(-odds)) < alone.threshold
-        return order[evidence[order] >= evidence[order[0]] + math.log(extractive.SECOND)][: 0 if refused else None]
+        return order[evidence[order] >= evidence[order[0]] + math.log(alone.second)][: 0 if refused else None]
 
     answerable = [(case, quoted(case)) for case in cases if case.answerable and not case.withheld]
     unanswerable = [quoted(case) for case in cases if not case.answerable]

@@ -39,7 +39,8 @@ FOLDERS = {"financebench": "pdfs", "squad": "articles"}
 OFFERED = 8
 QUOTED = ("words", "before", "around", "names", "there", "missing", "rank", "answers", "words of it", "surely")
 BY_HAND = {"other row": -1.5}  # there are no tables in SQuAD
-DECIDED = ("named", "numbered", "answers", "surely")
+DECIDED = ("named", "numbered", "answers")
+SECOND = 0.1  # of the first sentence's odds: from there on a second one is quoted, too
 REFUSED = 0.1  # the share of answerable questions that the threshold refuses
 
 
@@ -158,9 +159,12 @@ def fit_judgement(all_sentences: Sequence[Sentences]) -> dict[str, Any]:
     rows = np.array([best(each, by_name) for each in judged])
     scale, *decided, bias = logistic(rows, there)
     judgement = {
-        "ranking": {name: round(weight * scale, 4) for name, weight in by_name.items()},
-        "decision": {**{n: round(w, 4) for n, w in zip(DECIDED, decided, strict=True)}, "bias": round(bias, 4)},
+        "ranking": {name: round(weight, 4) for name, weight in by_name.items()},
+        "decision": {
+            n: round(w, 4) for n, w in zip(("evidence", *DECIDED, "bias"), (scale, *decided, bias), strict=True)
+        },
         "threshold": 0.0,
+        "second": SECOND,
     }
     asked = [each for each in judged if each.case.question["answerable"]]
     judgement["threshold"] = round(float(np.quantile(probabilities(asked, judgement), REFUSED)), 3)
@@ -178,14 +182,15 @@ def probabilities(several: Sequence[Sentences], judgement: dict[str, Any]) -> np
     for each in several:
         scores = each.x @ extractive.weights(judgement["ranking"])
         first = int(np.argmax(scores))
-        odds.append(scores[first] + each.x[first] @ extractive.weights(judgement["decision"]))
+        decided = each.x[first] @ extractive.weights(judgement["decision"])
+        odds.append(judgement["decision"]["evidence"] * scores[first] + decided)
     return np.asarray(1 / (1 + np.exp(-(np.array(odds) + judgement["decision"]["bias"]))))
 
 
 def quoted(each: Sentences, judgement: dict[str, Any]) -> list[int]:
     scores = each.x @ extractive.weights(judgement["ranking"])
     order = np.argsort(-scores, kind="stable")[: extractive.SENTENCES].tolist()
-    return [i for i in order if scores[i] >= scores[order[0]] + math.log(extractive.SECOND)]
+    return [i for i in order if scores[i] >= scores[order[0]] + math.log(judgement["second"])]
 
 
 def report(several: Sequence[Sentences], judgement: dict[str, Any]) -> dict[str, Any]:

@@ -13,8 +13,8 @@ import pytest
 from conftest import Shelf, WordEmbedder
 
 from rag import compose
+from rag.commands.evaluation import add
 from rag.errors import UsageError
-from rag.evaluation.commands import add_commands
 from rag.index.collection import Collection
 
 ANIMALS = ("ant", "bee", "cow")
@@ -33,7 +33,7 @@ def rag(*arguments: str) -> int:
         made.add_argument("--json", action="store_true")
         return made
 
-    add_commands(command)
+    add(command)
     options = parser.parse_args(arguments)
     return int(options.run(options))
 
@@ -143,7 +143,7 @@ def test_explain(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_adding_the_commands_loads_nothing_heavy() -> None:
     code = (
-        "import sys, rag.evaluation.commands; print([m for m in ('numpy', 'rich', 'rag.config') if m in sys.modules])"
+        "import sys, rag.commands.evaluation; print([m for m in ('numpy', 'rich', 'rag.config') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rag.generation.check import check, normal
 from rag.generation.extractive import ALONE, PASSAGES, SENTENCES, ExtractiveWriter, Judgement
 from rag.generation.terms import terms
-from rag.types import Fingerprint, Hit, Passage, Written
+from rag.types import Article, Fingerprint, Hit, Passage, Written
 
 
 class WordEmbedder:
@@ -135,3 +135,17 @@ def test_every_quotation_stands_in_the_passage_that_it_cites(texts: list[str], q
         evidence = normal(hits[int(number) - 1].passage.text)
         assert all(piece in evidence for piece in quote.split(" … "))
     assert all(citation.supported for citation in check(text, [h.passage for h in hits]).citations)
+
+
+def test_private_documents_are_quoted_before_wikipedia_where_both_answer() -> None:
+    article = Article(
+        "en", 1, 2, "2026-01-01T00:00:00Z", "https://en.wikipedia.org/w/index.php?oldid=2", "CC BY-SA 4.0"
+    )
+    known = hit("The notice period for managers is two months, as everybody knows.", "Notice")
+    known = replace(known, passage=replace(known.passage, article=article))
+    own = hit("For managers the notice period is three months.")
+    text = "".join(ExtractiveWriter(WordEmbedder()).write("How long is the notice period for managers?", [known, own]))
+    assert text.split("\n") == [
+        "For managers the notice period is three months. [2]",
+        "The notice period for managers is two months, as everybody knows. [1]",
+    ]

@@ -15,8 +15,9 @@ from rag.encoder.embed import load_embedder
 from rag.generation.check import check, numbers_in
 from rag.generation.extractive import ExtractiveWriter
 from rag.generation.followup import RuleRewriter
+from rag.generation.formats import stable_beluga
 from rag.generation.injection import orders, without_orders
-from rag.generation.prompt import QUOTE, messages, stable_beluga
+from rag.generation.prompt import QUOTE, messages
 from rag.generation.prompted import PromptedWriter
 from rag.generation.standalone import ModelRewriter
 from rag.shapes import answer_shape

@@ -25,7 +25,7 @@ from rag.generation.options import Options, Precision
 from rag.generation.precision import Machine
 from rag.generation.prompt import REFUSAL, messages
 from rag.generation.turns import Turns
-from rag.training import Progress, Settings
+from rag.training.steps import Progress, Settings
 from rag.types import Passage
 
 pytest.importorskip("peft")
@@ -111,7 +111,7 @@ def test_a_training_that_is_killed_and_resumed_ends_in_the_same_adapter(
     with pytest.raises(KilledError):
         trained(base, tmp_path, stop=5)
     assert not (tmp_path / "adapter_config.json").exists()
-    with pytest.raises(UsageError, match=r"holds another training: its rank differ"):
+    with pytest.raises(UsageError, match=r"of another training; what differs is: rank\."):
         trained(base, tmp_path, how=replace(LORA, rank=4))
     assert [progress.step for progress in trained(base, tmp_path)] == list(range(5, 13))
     whole, resumed = (load_file(folder / "adapter_model.safetensors") for folder in (adapter[0], tmp_path))

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from fault_server import Script, answer, echo, endless, events, hangs, hangs_up, reply, said, serving, status
-from test_local import CHATML, SAID, tiny_llama
+from tiny import CHATML, SAID, tiny_llama
 
 from rag.errors import ModelError, UsageError
 from rag.generation.counting import upper_bound

@@ -106,3 +106,12 @@ def test_units_are_ordered_disjoint_and_lose_no_letter(text: str) -> None:
     kept = "".join(text[a:b] for a, b in spans)
     marks = str.maketrans("", "", "•- \t\n")  # of list items
     assert kept.translate(marks) == text.translate(marks)
+
+
+def test_an_omission_ends_no_sentence() -> None:
+    text = "Key figures 2024 2023 … Revenue 85,290 78,790 [1]. It went on… And on."
+    assert [text[start:end] for start, end in sentences(text)] == [
+        "Key figures 2024 2023 … Revenue 85,290 78,790 [1].",
+        "It went on…",
+        "And on.",
+    ]

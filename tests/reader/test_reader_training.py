@@ -18,7 +18,7 @@ from rag.reader.network import ReaderNetwork, TorchEngine, exported, load
 from rag.reader.pairs import Pairs
 from rag.reader.read import Reader, best_span, whole_words
 from rag.reader.training import train
-from rag.training import Progress, Settings
+from rag.training.steps import Progress, Settings
 from rag.types import Passage
 
 TOWNS = ["Leeds", "Berlin", "Oslo", "Quito", "Lima", "Porto", "Ghent", "Turin"]

@@ -6,26 +6,22 @@ resumed ends in the same weights as one that was not.
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import random
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext, suppress
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from rag.errors import DamagedError, StorageError, UsageError
+from rag.training.state import Keeper, learned, restore, save
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 Example = TypeVar("Example")
 
-STATE = "training.safetensors"
 BUCKET = 64  # batches whose examples are sorted by length together
 
 
@@ -75,7 +71,7 @@ def run(
     folder: Path,
     settings: Settings,
     on_step: Callable[[Progress], None] = lambda progress: None,
-    made_of: Mapping[str, str] | None = None,
+    identity: Mapping[str, str] | None = None,
 ) -> Worker:
     """Trains what requires a gradient, in place; its state is kept in `folder`, from which the same call goes on where
     it stopped; an interrupt loses no step. Returns which of the processes this is.
@@ -83,8 +79,8 @@ def run(
     `parts(model, step, worker)` are the losses of a step, by name, to be computed one after the other: their gradients
     add up, and only one part's activations are held at a time.
 
-    Raises UsageError when `folder` holds a training of which other things are said in `made_of`, DamagedError when its
-    state cannot be read and StorageError when it cannot be written.
+    Raises UsageError when `folder` holds another training than this, by its `identity` (see `made_of`), DamagedError
+    when its state cannot be read and StorageError when it cannot be written.
     """
     import torch
     from accelerate import Accelerator
@@ -92,10 +88,10 @@ def run(
     accelerator = Accelerator(mixed_precision=settings.precision, cpu=not torch.cuda.is_available())
     trained = [parameter for _, parameter in learned(network)]
     raw = torch.optim.AdamW(trained, lr=0.0, weight_decay=settings.weight_decay)
-    first, seconds = restore(network, raw, folder, made_of or {})
+    first, seconds = restore(network, raw, folder, identity or {})
     model, optimizer = accelerator.prepare(network, raw)
     worker = Worker(accelerator.process_index, accelerator.num_processes, accelerator.device)
-    keeper = _Keeper(partial(save, network, raw, folder), settings, made_of or {}, first, seconds)
+    keeper = Keeper(partial(save, network, raw, folder), settings, identity or {}, first, seconds)
     try:
         for step in range(first, steps):
             torch.manual_seed(settings.seed * 1_000_003 + step)  # of dropout
@@ -115,39 +111,6 @@ def run(
             keeper.keep()
         raise
     return worker
-
-
-class _Keeper:
-    """Keeps a training's state every so often, and when it is stopped. `done` counts its steps, and is None within the
-    update of the weights, where it is neither at one step nor at the next."""
-
-    def __init__(
-        self,
-        write: Callable[[dict[str, str]], None],
-        settings: Settings,
-        made_of: Mapping[str, str],
-        done: int,
-        seconds: float,
-    ) -> None:
-        self._write, self._every = write, settings.save_seconds
-        self._meta = {"settings": json.dumps(asdict(settings)), "made_of": json.dumps(dict(made_of))}
-        self.done: int | None = done
-        self._kept = done
-        self._saved = time.monotonic()
-        self._started = self._saved - seconds
-
-    @property
-    def seconds(self) -> float:
-        return time.monotonic() - self._started
-
-    @property
-    def is_due(self) -> bool:
-        return time.monotonic() - self._saved > self._every
-
-    def keep(self) -> None:
-        if self.done is not None and self.done > self._kept:
-            self._write({"step": str(self.done), "seconds": str(self.seconds), **self._meta})
-            self._kept, self._saved = self.done, time.monotonic()
 
 
 def device() -> Any:
@@ -170,10 +133,6 @@ def _add_gradients(accelerator: Any, model: Any, parts: Sequence[Part]) -> dict[
         for name, loss in losses.items():
             figures[name] = figures.get(name, 0.0) + float(loss.detach())
     return figures
-
-
-def learned(network: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    return ((name, parameter) for name, parameter in network.named_parameters() if parameter.requires_grad)
 
 
 def rate(step: int, steps: int, warmup: float) -> float:
@@ -220,76 +179,3 @@ def batches(examples: Sequence[Example], size: int, seed: int, width: Callable[[
         draw.shuffle(part)
         made += part
     return made
-
-
-# ------------------------------------------------------------------------------------------ what is kept
-
-
-def save(network: nn.Module, optimizer: Any, folder: Path, meta: dict[str, str]) -> None:
-    """Weights and the optimizer's state in one safetensors file, replaced in one step."""
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
-
-    tensors = {f"network.{name}": p.detach().cpu().contiguous() for name, p in learned(network)}
-    names = [name for name, _ in learned(network)]
-    for name, state in zip(names, optimizer.state_dict()["state"].values(), strict=False):
-        tensors |= {f"{moment}.{name}": state[moment].cpu().contiguous() for moment in ("exp_avg", "exp_avg_sq")}
-    partial = folder / f"{STATE}.partial"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, partial, meta)
-        os.replace(partial, folder / STATE)
-    except (OSError, SafetensorError) as error:
-        with suppress(OSError):
-            partial.unlink()
-        raise StorageError(
-            f"{folder / STATE} cannot be written: {error}. What was saved before is kept; make room, and the same "
-            "command goes on from there."
-        ) from error
-
-
-def restore(network: nn.Module, optimizer: Any, folder: Path, made_of: Mapping[str, str]) -> tuple[int, float]:
-    """The step to go on with and the seconds spent so far: (0, 0) where nothing was saved."""
-    import torch
-    from safetensors import SafetensorError, safe_open
-
-    path = folder / STATE
-    if not path.exists():
-        return 0, 0.0
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            meta = file.metadata() or {}
-            _refuse_another(folder, json.loads(meta.get("made_of", "{}")), made_of)
-            step, seconds = int(meta["step"]), float(meta["seconds"])
-            state = {}
-            for place, (name, parameter) in enumerate(learned(network)):
-                with torch.no_grad():
-                    parameter.copy_(file.get_tensor(f"network.{name}"))
-                moments = {moment: file.get_tensor(f"{moment}.{name}") for moment in ("exp_avg", "exp_avg_sq")}
-                state[place] = {"step": torch.tensor(float(step)), **moments}
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise DamagedError(
-            f"{path} is no progress that this training can go on from ({error}). Nothing was changed. Remove it to "
-            "begin anew, or give another --out."
-        ) from error
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    return step, seconds
-
-
-def steps_kept(folder: Path) -> int:
-    """How many steps of a training that was stopped are not lost."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(str(folder / STATE), framework="pt") as file:
-            return int((file.metadata() or {}).get("step", 0))
-    except (OSError, ValueError, SafetensorError):
-        return 0
-
-
-def _refuse_another(folder: Path, before: Mapping[str, str], now: Mapping[str, str]) -> None:
-    if other := sorted(name for name in {*before, *now} if before.get(name) != now.get(name)):
-        raise UsageError(
-            f"{folder} holds another training: its {', '.join(other)} differ. Nothing was changed. Give the same data "
-            "and settings to go on with it, or another --out."
-        )

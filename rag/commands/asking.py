@@ -7,14 +7,15 @@ import errno
 import os
 import socket
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from rag import terminal
+from rag.commands import Command
+from rag.commands.models import add_model_options, model_options
 from rag.errors import UsageError
-from rag.models_cli import add_model_options, model_options
 from rag.shapes import answer_shape
+from rag.types import Origin
 
 if TYPE_CHECKING:
     from rag.answer import Asker
@@ -24,14 +25,8 @@ HOST, PORT = "127.0.0.1", 8100
 SHORTEST_TOKEN = 16  # characters of one that guards an open port
 GRACE = 5  # seconds that answers have to end when the server is stopped
 
-Run = Callable[[argparse.Namespace], int]
 
-
-class Command(Protocol):
-    def __call__(self, name: str, run: Run, text: str) -> argparse.ArgumentParser: ...
-
-
-def add_commands(command: Command) -> None:
+def add(command: Command) -> None:
     """Adds the three; `command` makes a parser that has --collection, --indexes and --json already."""
     ask = command("ask", _ask, "answer a question, citing pages")
     ask.add_argument("question", metavar="QUESTION")
@@ -40,6 +35,7 @@ def add_commands(command: Command) -> None:
     for parser in (ask, chat, serve):
         parser.add_argument("-k", metavar="N", help="passages to read (default: 8)")
         parser.add_argument("--filter", metavar="GLOB", help="only documents or folders that match")
+        parser.add_argument("--only", choices=list(Origin), help="only your own documents, or Wikipedia's articles")
         add_model_options(parser)
         parser.add_argument("--api-base", metavar="URL", help="where that server is, such as http://127.0.0.1:8000/v1")
     serve.add_argument("--host", default=HOST, help=f"address to listen on (default: {HOST}); others need a token")
@@ -107,7 +103,8 @@ def _asker(options: argparse.Namespace) -> tuple[Config, Asker]:
     given = {"indexes": options.indexes, "collection": options.collection, **model_options(options)}
     config = Config.from_environment(**given, passages=options.k, api_base=options.api_base)
     collection = compose.collection(config)
-    asker = compose.asker(config, collection, options.filter, tell=lambda notice: terminal.say(f"rag: {notice}"))
+    only = options.only and Origin(options.only)
+    asker = compose.asker(config, collection, options.filter, only, tell=lambda told: terminal.say(f"rag: {told}"))
     for note in collection.notes:
         terminal.say(f"rag: {note}")
     away = urlsplit(config.api_base)

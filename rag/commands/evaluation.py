@@ -7,10 +7,11 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from rag import terminal
-from rag.models_cli import add_model_options, model_options
+from rag.commands import Command
+from rag.commands.models import add_model_options, model_options
 
 if TYPE_CHECKING:
     from rag.config import Config
@@ -26,14 +27,8 @@ BELOW, INCOMPLETE = 1, 3  # exit codes: a figure is worse than asked for; rows o
 
 _OF_WRITERS = ("model", "passages", "precision", "adapter", "merge", "seed", "temperature", "format")  # settings
 
-Run = Callable[[argparse.Namespace], int]
 
-
-class Command(Protocol):
-    def __call__(self, name: str, run: Run, text: str) -> argparse.ArgumentParser: ...
-
-
-def add_commands(command: Command) -> None:
+def add(command: Command) -> None:
     """Adds the three; `command` makes a parser that has --collection, --indexes and --json already."""
     evaluate = command("eval", _eval, "measure retrieval and answers on a question set")
     evaluate.add_argument(

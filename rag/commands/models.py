@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from rag import terminal
+from rag.commands import Command
 from rag.errors import UsageError
 
 if TYPE_CHECKING:
     from rag.generation.models import Model
 
-Run = Callable[[argparse.Namespace], int]
 
 COLUMNS = ("name", "parameters", "bf16", "int8", "int4", "nf4", "here", "commercial use", "licence")
 
 
-class Command(Protocol):
-    def __call__(self, name: str, run: Run, text: str) -> argparse.ArgumentParser: ...
-
-
-def add_models_command(command: Command) -> None:
+def add(command: Command) -> None:
     """`command` makes a parser that has --json already."""
     models = command("models", _models, "chat models: what there is, what it needs; fetch one")
     models.add_argument("action", nargs="?", choices=("fetch",), metavar="fetch", help="download and verify a model")

@@ -8,11 +8,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from rag import terminal
+from rag.commands import Command
 from rag.errors import UsageError
-from rag.training import Progress, Settings, steps_kept
+from rag.training.state import steps_kept
+from rag.training.steps import Progress, Settings
 
 if TYPE_CHECKING:
     from rag.config import Config
@@ -24,11 +26,7 @@ NEAR = 8  # passages that only seem to answer, of which an adapter is shown some
 CHAT_MODEL = "beluga-7b"  # that --lora trains where none is named or set
 
 
-class Command(Protocol):
-    def __call__(self, name: str, run: Any, text: str) -> argparse.ArgumentParser: ...
-
-
-def add_train(command: Command) -> None:
+def add(command: Command) -> None:
     """Adds the command; `command` makes a parser that has --collection, --indexes and --json already."""
     made = command("train", _train, "train the reader, or a chat model's LoRA, on questions")
     made.add_argument("what", choices=("reader",), help="what to train")
