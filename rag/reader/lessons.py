@@ -71,8 +71,11 @@ def _lessons(row: dict[str, Any], group: str) -> Iterator[Lesson]:
     if not question:
         raise ValueError("the question is empty")
     if "context" in row:
-        spans = (_placed(row["context"], answer["text"], answer["start"]) for answer in row["answers"])
-        yield Lesson(question, row["context"], _title(row), tuple(span for span in spans if span), group)
+        found = (_placed(row["context"], answer["text"], answer["start"]) for answer in row["answers"])
+        spans = tuple(span for span in found if span)
+        if row["answers"] and not spans:
+            raise ValueError("no answer stands in the context where it is said to")
+        yield Lesson(question, row["context"], _title(row), spans, group)
         return
     for evidence in row.get("evidence", ()):
         text = str(evidence.get("text", ""))

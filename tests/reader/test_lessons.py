@@ -30,10 +30,14 @@ def test_squads_rows(tmp_path: Path) -> None:
     assert [CONTEXT[a:b] for a, b in lesson.spans] == ["Ada Smith"]
 
 
-def test_an_answer_that_does_not_stand_where_it_is_said_to_is_left_out(tmp_path: Path) -> None:
-    row = {"question": "Who?", "context": CONTEXT, "answers": [{"text": "Ada Smith", "start": 0}]}
-    [lesson] = load([written(tmp_path, row)]).lessons
-    assert lesson.spans == ()
+def test_a_row_whose_answers_do_not_stand_where_they_are_said_to_is_no_unanswerable_one(tmp_path: Path) -> None:
+    right, wrong = {"text": "1910", "start": 20}, {"text": "Ada Smith", "start": 0}
+    rows = [{"question": "Who?", "context": CONTEXT, "answers": answers} for answers in ([right, wrong], [wrong], [])]
+    found = load([written(tmp_path, *rows)])
+    assert [lesson.spans for lesson in found.lessons] == [((20, 24),), ()]
+    assert [problem.partition(": ")[2] for problem in found.problems] == [
+        "no answer stands in the context where it is said to"
+    ]
 
 
 def test_rows_of_a_question_set(tmp_path: Path) -> None:
