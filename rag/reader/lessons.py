@@ -71,8 +71,8 @@ def _lessons(row: dict[str, Any], group: str) -> Iterator[Lesson]:
     if not question:
         raise ValueError("the question is empty")
     if "context" in row:
-        found = (_placed(row["context"], answer["text"], answer["start"]) for answer in row["answers"])
-        spans = tuple(span for span in found if span)
+        placed = (_placed(row["context"], answer["text"], answer["start"]) for answer in row["answers"])
+        spans = tuple(span for span in placed if span)
         if row["answers"] and not spans:
             raise ValueError("no answer stands in the context where it is said to")
         yield Lesson(question, row["context"], _title(row), spans, group)
