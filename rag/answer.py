@@ -82,7 +82,8 @@ class Asker:
         if abstained:
             text = _refusal(hits, offered)
             yield text
-        checked = check(text, [] if abstained else [hit.passage for hit in offered], self._alike)
+        passages = [] if abstained else [hit.passage for hit in offered]
+        checked = check(text, passages, self._alike, repair=not written.verbatim)
         watch.lap("check")
         return Answer(
             question=question,

@@ -118,7 +118,11 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument("question", metavar="QUESTION")
     search.add_argument("-k", default=10, metavar="N", help="how many (default: 10)")
     search.add_argument("--filter", metavar="GLOB", help="only documents or folders that match")
-    search.add_argument("--only", choices=list(Origin), help="only your own documents, or only Wikipedia's articles")
+    search.add_argument(
+        "--only",
+        choices=[origin.value for origin in Origin],
+        help="only your own documents, or only Wikipedia's articles",
+    )
 
     asking.add(command)
     command("info", _info, "what a collection holds")
@@ -249,8 +253,9 @@ def _remove(options: argparse.Namespace) -> int:
     from rag import compose
 
     collection = compose.collection(_config(options))
-    asked = sys.stdin and sys.stdin.isatty() and not options.yes and collection.exists()
-    removed = not asked or _agreed(collection)
+    if not options.yes and not (sys.stdin and sys.stdin.isatty()):
+        raise UsageError(f"Nobody can be asked here whether to delete {collection.name!r}; add --yes to do so.")
+    removed = options.yes or not collection.exists() or _agreed(collection)
     if removed:
         collection.remove()
     if options.json:

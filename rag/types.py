@@ -246,12 +246,14 @@ class Written:
     """What a writer knows of the text it wrote, or of why it wrote none.
 
     `confidence` is how probable it holds that the hits answer the question, from 0 to 1: what it refuses by; None for
-    a writer that does not know. `spans` are the shortest stretches that answer, surest first. `used` counts the
-    leading hits that it had room for in the end, None for all that it was given; `notes` say why.
+    a writer that does not know. `spans` are the shortest stretches that answer, surest first. A `verbatim` text is made
+    of quotations with their markers: nothing in it is to be set right. `used` counts the leading hits that it had room
+    for in the end, None for all that it was given; `notes` say why.
     """
 
     confidence: float | None = None
     spans: tuple[Span, ...] = ()
+    verbatim: bool = False
     used: int | None = None
     notes: tuple[str, ...] = ()
 

@@ -193,7 +193,7 @@ def test_info_verify_repair_remove(rag: Run, folder: Path, tmp_path: Path) -> No
     assert "rag repair" in err
     assert rag("repair", "--json")[0] == 0
     assert rag("verify", "--json")[0] == 0
-    assert rag("remove", "--json")[:2] == (0, {"collection": "default", "removed": True})
+    assert rag("remove", "--yes", "--json")[:2] == (0, {"collection": "default", "removed": True})
     assert (folder / "fox.txt").exists()
     assert rag("info")[0] == 2
 

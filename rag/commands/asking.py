@@ -35,7 +35,11 @@ def add(command: Command) -> None:
     for parser in (ask, chat, serve):
         parser.add_argument("-k", metavar="N", help="passages to read (default: 8)")
         parser.add_argument("--filter", metavar="GLOB", help="only documents or folders that match")
-        parser.add_argument("--only", choices=list(Origin), help="only your own documents, or Wikipedia's articles")
+        parser.add_argument(
+            "--only",
+            choices=[origin.value for origin in Origin],
+            help="only your own documents, or Wikipedia's articles",
+        )
         add_model_options(parser)
         parser.add_argument("--api-base", metavar="URL", help="where that server is, such as http://127.0.0.1:8000/v1")
     serve.add_argument("--host", default=HOST, help=f"address to listen on (default: {HOST}); others need a token")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rag.encoder.quiet import quieten
 from rag.errors import ModelError
 
 
@@ -13,6 +14,7 @@ class CrossEncoderScorer:
     ModelError."""
 
     def __init__(self, model: str, device: str = "auto") -> None:
+        quieten()
         from sentence_transformers import CrossEncoder
 
         name, _, revision = model.partition("@")

@@ -46,11 +46,12 @@ class Checked:
     repaired: tuple[str, ...] = ()
 
 
-def check(text: str, passages: Sequence[Passage], alike: Alike | None = None) -> Checked:
-    """`passages[n - 1]` is what [n] names. A sentence without a marker is measured by all that the answer cites."""
+def check(text: str, passages: Sequence[Passage], alike: Alike | None = None, repair: bool = True) -> Checked:
+    """`passages[n - 1]` is what [n] names. A sentence without a marker is measured by all that the answer cites.
+    Nothing is set right where `repair` is False."""
     text, dropped = _clean_markers(text, len(passages))
     evidence = [_Evidence(passage) for passage in passages]
-    text, repaired = _repaired(text, evidence, alike)
+    text, repaired = _repaired(text, evidence, alike) if repair else (text, [])
     cited = list(dict.fromkeys(numbers_in(text)))
     unsupported: list[str] = []
     doubtful: set[int] = set()

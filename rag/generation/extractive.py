@@ -93,7 +93,7 @@ class ExtractiveWriter:
         for index, candidate in enumerate(chosen):
             yield f"{chr(10) if index else ''}{candidate.quote} [{candidate.passage + 1}]"
         spans = tuple(_span(question, candidate, hits) for candidate in chosen)
-        return Written(scored[0].probability if scored else 0.0, spans)
+        return Written(scored[0].probability if scored else 0.0, spans, verbatim=True)
 
     def score(self, question: str, hits: Sequence[Hit]) -> list[Scored]:
         """Every sentence that could be quoted, best evidence first."""

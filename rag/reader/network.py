@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rag.encoder.checkpoint import Checkpoint
+from rag.encoder.quiet import quieten
 from rag.reader.weights import Weights
 from rag.training.state import learned
 
@@ -49,6 +50,7 @@ class ReaderNetwork(nn.Module):
     @classmethod
     def from_encoder(cls, folder: Path, seed: int = 0) -> ReaderNetwork:
         """A network that has not learned yet, on the encoder in `folder`; its heads are drawn from `seed`."""
+        quieten()
         from transformers import AutoModel
 
         encoder = AutoModel.from_pretrained(

@@ -39,7 +39,7 @@ class Fit:
 
 # Of a reader that was trained from nothing, until tests/benchmarks/fit_reader.py has seen it: found and read alike.
 UNFITTED = Fit(
-    ranking={"found": 1.0, "prose relevance": 0.02, "prose answers": 0.04, "prose likely": 0.03},
+    ranking={"found": 1.0, "prose": -0.2, "relevance": 0.01, "answers": 0.01, "likely": 0.03},
     judgement={
         "ranking": {"words": 1.0, "rank": 1.0, "answers": 0.3, "words of it": 1.0, "surely": 0.5, "other row": -1.0},
         "decision": {"named": 0.7, "numbered": 1.0, "answers": 0.3, "bias": -4.0},
