@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.ready
 INDEXES ?= indexes
-QUESTION ?= How much notice must be given to end the framework agreement with Lune Valley Water?
+QUESTION ?= How many days of annual leave does a full-time employee have?
 
 .PHONY: ask test lint bench clean
 

@@ -6,6 +6,7 @@ called here, so that a command pays only for what it uses.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -162,6 +163,14 @@ def reader(config: Config) -> Reader | None:
 
     trained = _readers_weights(config)
     return Reader(_checkpoint(READERS_ENCODER), trained, resolved(config.device)) if trained else None
+
+
+def reranked_by(config: Config) -> str:
+    """What the best hits are read by in fact, for the record: a reader by its file's SHA-256, or what stands in."""
+    if config.rerank != READER:
+        return config.rerank
+    trained = _readers_weights(config)
+    return f"{READER} {hashlib.sha256(trained.path.read_bytes()).hexdigest()[:16]}" if trained else LATE
 
 
 def _readers_weights(config: Config) -> Weights | None:

@@ -180,10 +180,13 @@ class _Leading:
 
 def _settings(config: Config, collection: Collection, by: TextEmbedder, options: argparse.Namespace) -> dict[str, Any]:
     """What makes the run what it is: the collection as it stands, what made it, and all that can be chosen."""
+    from rag import compose
+
     info = collection.info()
     held = {name: info[name] for name in ("collection", "documents", "passages", "generation")}
     left_out = {"indexes", "collection", *(_OF_WRITERS if options.retrieval_only else ())}
     chosen = {name: value for name, value in asdict(config).items() if name not in left_out}
+    chosen["rerank"] = compose.reranked_by(config)
     return {"collection": held, "fingerprint": asdict(by.fingerprint), "chosen": chosen, "k": options.k}
 
 
