@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from rag.encoder.bert import graph
 from rag.encoder.checkpoint import Checkpoint
 from rag.encoder.engine import BATCH_TOKENS, Engine, batches, padded, stepped
+from rag.encoder.quiet import quieten
 from rag.encoder.tokens import TextTokenizer, valid
 from rag.errors import ModelError
 
@@ -82,10 +83,9 @@ class TorchEncoder:
 
     def __init__(self, checkpoint: Checkpoint, tokenizer: TextTokenizer, device: str) -> None:
         import torch
-        from sentence_transformers import SentenceTransformer
-        from transformers.utils import logging
 
-        logging.disable_progress_bar()  # a bar of its own for a second's work, amid ours
+        quieten()
+        from sentence_transformers import SentenceTransformer
 
         dtype = torch.float32
         if device.startswith("cuda"):

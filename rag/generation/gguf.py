@@ -16,6 +16,7 @@ from rag.generation.fetch import Tell, files_of, ignore
 from rag.generation.formats import Format, rendered, until_turn
 from rag.generation.models import Model
 from rag.generation.options import Options, Precision
+from rag.generation.prompt import require_room
 from rag.types import Message
 
 CONTEXT = 8192  # tokens at most: the cache is allocated whole, and a processor reads no longer prompt in good time
@@ -68,11 +69,7 @@ class GgufGenerator:
     def stream(self, messages: Sequence[Message], max_new_tokens: int) -> Iterator[str]:
         """Raises UsageError when prompt and answer would not fit the window together."""
         prompt = self._encode(messages)
-        if len(prompt) + max_new_tokens > self.window:
-            raise UsageError(
-                f"The prompt of {len(prompt):,} tokens leaves no room for {max_new_tokens:,} more in the window of "
-                f"{self.window:,} tokens of {self.name}. Ask for fewer passages."
-            )
+        require_room(self, len(prompt), max_new_tokens)
         return self._text(prompt, max_new_tokens)
 
     def _text(self, prompt: list[int], max_new_tokens: int) -> Iterator[str]:

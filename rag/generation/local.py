@@ -13,12 +13,13 @@ from contextlib import closing
 from threading import Lock
 from typing import Any, Protocol
 
-from rag.errors import OutOfMemoryError, UsageError
+from rag.errors import OutOfMemoryError
 from rag.generation.decode.simple import simple_tokens
 from rag.generation.fetch import Tell, files_of, ignore
 from rag.generation.formats import until_turn
 from rag.generation.models import Model
 from rag.generation.options import Options
+from rag.generation.prompt import require_room
 from rag.generation.sampling import Draw
 from rag.generation.turns import Turns, end_tokens
 from rag.generation.weights import load, window
@@ -101,11 +102,7 @@ class LocalGenerator:
         """Raises UsageError when prompt and answer would not fit the window together, OutOfMemoryError when the GPU
         has no room for them; the next prompt works."""
         prompt = self._encode(messages)
-        if len(prompt) + max_new_tokens > self.window:
-            raise UsageError(
-                f"The prompt of {len(prompt):,} tokens leaves no room for {max_new_tokens:,} more in the window of "
-                f"{self.window:,} tokens of {self.name}. Ask for fewer passages."
-            )
+        require_room(self, len(prompt), max_new_tokens)
         return self._text(prompt, max_new_tokens)
 
     def _text(self, prompt: list[int], max_new_tokens: int) -> Iterator[str]:

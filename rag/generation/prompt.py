@@ -109,3 +109,13 @@ def _quoted(number: int, passage: Passage) -> str:
         names.append(passage.heading)
     head = neutral(", ".join(" ".join(name.split()) for name in names if name.strip()))
     return f"[{number}] {head}\n{QUOTE}\n{neutral(passage.text)}\n{QUOTE}"
+
+
+def require_room(generator: Generator, prompt: int, max_new_tokens: int, remedy: str = "") -> None:
+    """Raises UsageError when a prompt of so many tokens and its answer would not fit the window together. `remedy` is
+    what helps beside fewer passages."""
+    if prompt + max_new_tokens > generator.window:
+        raise UsageError(
+            f"The prompt of {prompt:,} tokens leaves no room for {max_new_tokens:,} more in the window of "
+            f"{generator.window:,} tokens of {generator.name}. Ask for fewer passages{remedy}."
+        )

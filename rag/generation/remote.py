@@ -11,9 +11,10 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from typing import Any, TypeVar
 
-from rag.errors import ModelError, UsageError
+from rag.errors import ModelError
 from rag.generation.counting import Counter, find_counter, window_of
 from rag.generation.formats import until_turn
+from rag.generation.prompt import require_room
 from rag.generation.transport import RefusedError, Server
 from rag.types import Message
 
@@ -58,11 +59,7 @@ class RemoteGenerator:
         return self._explained(lambda: counter.count(as_json(messages)))
 
     def stream(self, messages: Sequence[Message], max_new_tokens: int) -> Iterator[str]:
-        if (prompt := self.prompt_tokens(messages)) + max_new_tokens > self.window:
-            raise UsageError(
-                f"The prompt of {prompt:,} tokens leaves no room for {max_new_tokens:,} more in the window of "
-                f"{self.window:,} tokens of {self.name}. Ask for fewer passages, or set RAG_API_WINDOW."
-            )
+        require_room(self, self.prompt_tokens(messages), max_new_tokens, ", or set RAG_API_WINDOW")
         return self._text(messages, max_new_tokens)
 
     def _text(self, messages: Sequence[Message], max_new_tokens: int) -> Iterator[str]:

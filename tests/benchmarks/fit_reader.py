@@ -59,8 +59,8 @@ def cases(name: str, data: Path, indexes: Path, reader: Reader) -> Iterator[Case
     embedder, collection = compose.embedder(config), compose.collection(config)
     source = compose.source(config, data / name / FOLDERS[name])
     collection.sync(source, embedder, root=source.root)
-    ranking = reread.ReaderRanking(Hybrid(collection.index(), embedder), reader, {})
     found = Hybrid(collection.index(), embedder)
+    ranking = reread.ReaderRanking(found, reader, {})
     lines = (data / name / "questions.jsonl").read_text(encoding="utf-8").splitlines()
     for question, half in halves([json.loads(line) for line in lines]):
         hits = ranking.read(question["question"], found.retrieve(question["question"], reread.DEPTH))
