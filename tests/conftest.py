@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import faulthandler
 import hashlib
 import os
+import sys
+import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures.thread import _threads_queues  # type: ignore[attr-defined]
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +18,20 @@ from rag.index.collection import Collection
 from rag.types import Document, Entry, Fingerprint, Mark, Outcome, Reading, Status
 
 DIMENSION = 64
+
+
+def pytest_unconfigure() -> None:
+    """A thread that some test left behind fails the run and shows where it stands. Python would wait for ever."""
+    for thread in threading.enumerate():
+        if thread is threading.main_thread() or thread.daemon or thread in _threads_queues:  # pools end by themselves
+            continue
+        thread.join(20)
+        if thread.is_alive():
+            sys.stdout.flush()
+            sys.stderr.write(f"\n{thread} was left behind by a test:\n")
+            sys.stderr.flush()
+            faulthandler.dump_traceback()
+            os._exit(1)
 
 
 class WordEmbedder:

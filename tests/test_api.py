@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ import uvicorn
 
 from rag.answer import Asker
 from rag.api.app import Limits, app
+from rag.api.response import AHEAD, GoneError, Line
 from rag.errors import ModelError
 from rag.generation.followup import RuleRewriter
 from rag.types import Exchange, Hit, Passage, Writing, Written
@@ -359,6 +361,42 @@ def test_stopping_the_server_stops_answers() -> None:
         assert scribe.begun.acquire(timeout=10)
         served.server.should_exit = True
         assert scribe.stopped.wait(10)
+
+
+def test_a_server_that_stops_leaves_no_thread_behind(caplog: pytest.LogCaptureFixture) -> None:
+    before = set(threading.enumerate())
+    scribe = Scribe(*["word "] * 1_000_000)
+    with ExitStack() as clients:  # they listen on: it is the server that ends their answers
+        with serving(scribe, limits=Limits(running=12, waiting=1)) as served:
+            for _ in range(12):
+                clients.enter_context(closing(served.open({**HOW, "stream": True})))
+            for _ in range(12):
+                assert scribe.begun.acquire(timeout=10)
+        for thread in set(threading.enumerate()) - before:
+            thread.join(10)
+            assert not thread.is_alive()
+    assert not caplog.records  # of tasks whose loop was gone
+
+
+@pytest.mark.parametrize("told", [0, AHEAD, AHEAD + 1])
+def test_a_thread_ends_when_its_loop_has_gone(told: int) -> None:
+    async def made() -> Line:
+        return Line()
+
+    line = asyncio.run(made())  # and that loop is closed
+
+    def work() -> None:
+        with suppress(GoneError):
+            for _ in range(told):
+                line._room.acquire()  # as if the loop had taken so many, and told nobody
+            line.tell("a")
+            line.tell("b")
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    line.close()
+    thread.join(10)
+    assert not thread.is_alive()
 
 
 def run_in_threads(tasks: Sequence[Callable[[], None]]) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Generator
 from typing import TYPE_CHECKING
 
 import anyio
-import anyio.from_thread
 import anyio.to_thread
 from starlette.responses import JSONResponse, Response
 
@@ -16,14 +17,54 @@ from rag.errors import RagError
 from rag.types import Answer
 
 if TYPE_CHECKING:
-    from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
     from starlette.types import Receive, Scope, Send
 
 Heard = str | Answer | RagError  # what the thread tells: the question as understood, pieces of text, how it ended
 
 
+AHEAD = 16  # items that a thread may be ahead of its client
+
+
 class BusyError(Exception):
     pass
+
+
+class GoneError(Exception):
+    """Nobody listens any more."""
+
+
+class Line:
+    """What a thread tells an event loop, in order and with a bound. The thread never waits for the loop itself, only
+    for room, which closing makes: a loop that ends meanwhile (the server stops) leaves no thread behind."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._items: asyncio.Queue[Heard | None] = asyncio.Queue()
+        self._room = threading.Semaphore(AHEAD)
+        self._is_closed = False
+
+    def tell(self, item: Heard | None) -> None:
+        """Raises GoneError when nobody listens any more. Called by the thread, like `end`."""
+        if not self._is_closed:
+            self._room.acquire()
+        if self._is_closed:
+            raise GoneError
+        try:
+            self._loop.call_soon_threadsafe(self._items.put_nowait, item)
+        except RuntimeError:  # the loop is closed
+            raise GoneError from None
+
+    def end(self) -> None:
+        self.tell(None)
+
+    async def heard(self) -> AsyncIterator[Heard]:
+        while (item := await self._items.get()) is not None:
+            self._room.release()
+            yield item
+
+    def close(self) -> None:
+        self._is_closed = True
+        self._room.release()
 
 
 class Desk:
@@ -77,43 +118,43 @@ class Answering(Response):
             group.cancel_scope.cancel()
 
     async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
-        telling, heard = anyio.create_memory_object_stream[Heard](16)
-        async with anyio.create_task_group() as group, heard:
-            group.start_soon(anyio.to_thread.run_sync, self._work, telling)
-            if self._asked.stream:
-                await self._stream(heard, scope, receive, send)
-                return
-            async for item in heard:
-                if isinstance(item, Answer):
-                    await JSONResponse(self._completion.whole(item))(scope, receive, send)
-                elif isinstance(item, RagError):
-                    await refusal(item)(scope, receive, send)
+        line = Line()
+        async with anyio.create_task_group() as group:
+            group.start_soon(anyio.to_thread.run_sync, self._work, line)
+            try:
+                if self._asked.stream:
+                    await self._stream(line.heard(), scope, receive, send)
+                else:
+                    await self._whole(line.heard(), scope, receive, send)
+            finally:
+                line.close()
 
-    def _work(self, telling: MemoryObjectSendStream[Heard]) -> None:
+    def _work(self, line: Line) -> None:
         """Runs in one thread from beginning to end, as a model may want it."""
-
-        def tell(item: Heard) -> None:
-            anyio.from_thread.run(telling.send, item)
-
         pieces: Generator[str, None, Answer] | None = None
         try:
-            understood = self._asker.understand(self._asked.question, self._asked.history)
-            anyio.from_thread.check_cancelled()
-            tell(understood)
-            pieces = self._asker.stream(self._asked.question, self._passages, self._asked.history, understood)
-            tell(_each(pieces, tell))
-        except RagError as error:
-            tell(error)
-        except anyio.BrokenResourceError:  # nobody listens any more
+            try:
+                understood = self._asker.understand(self._asked.question, self._asked.history)
+                line.tell(understood)
+                pieces = self._asker.stream(self._asked.question, self._passages, self._asked.history, understood)
+                line.tell(_each(pieces, line.tell))
+            except RagError as error:
+                line.tell(error)
+            finally:
+                if pieces is not None:
+                    pieces.close()
+                line.end()
+        except GoneError:
             pass
-        finally:
-            if pieces is not None:
-                pieces.close()
-            anyio.from_thread.run_sync(telling.close)
 
-    async def _stream(
-        self, heard: MemoryObjectReceiveStream[Heard], scope: Scope, receive: Receive, send: Send
-    ) -> None:
+    async def _whole(self, heard: AsyncIterator[Heard], scope: Scope, receive: Receive, send: Send) -> None:
+        async for item in heard:
+            if isinstance(item, Answer):
+                await JSONResponse(self._completion.whole(item))(scope, receive, send)
+            elif isinstance(item, RagError):
+                await refusal(item)(scope, receive, send)
+
+    async def _stream(self, heard: AsyncIterator[Heard], scope: Scope, receive: Receive, send: Send) -> None:
         """Begins with the first piece: what goes wrong before it has an HTTP status of its own."""
         understood, begun, held = "", False, ""
         async for item in heard:
@@ -144,7 +185,6 @@ def _each(pieces: Generator[str, None, Answer], tell: Callable[[Heard], None]) -
         except StopIteration as end:
             answer: Answer = end.value
             return answer
-        anyio.from_thread.check_cancelled()
         tell(piece)
 
 
