@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = sorted((ROOT / "rag").rglob("*.py"))
+PAGES = sorted((ROOT / "app").rglob("*.py"))
 WINGS = {"sources", "index", "reader", "retrieval", "generation"}
 HEAVY = (
     "torch",
@@ -96,7 +97,12 @@ FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
 FORBIDDEN_IMPORTS = {"pickle", "joblib", "dill", "shelve", "marshal"}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_the_library_does_not_know_the_page() -> None:
+    for path in MODULES:
+        assert not re.search(r"^\s*(from|import) (app|streamlit)\b", path.read_text(encoding="utf-8"), re.M), path
+
+
+@pytest.mark.parametrize("path", MODULES + PAGES, ids=name_of)
 def test_nothing_dangerous(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call):
@@ -127,7 +133,7 @@ def test_every_path_of_the_readmes_tree_exists_and_every_module_is_in_it() -> No
         listed.add(path)
         if name.endswith("/"):
             folders.append(name)
-    missing = {p.relative_to(ROOT).as_posix() for p in MODULES if p.name != "__init__.py"} - listed
+    missing = {p.relative_to(ROOT).as_posix() for p in MODULES + PAGES if p.name != "__init__.py"} - listed
     assert not missing
 
 
