@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from rag.sources.corpus import Corpus
     from rag.sources.folder import Folder, OnPage
     from rag.sources.missing import Missing
+    from rag.sources.pictures import Drawer
     from rag.sources.wiki.archive import Archive
     from rag.sources.wiki.articles import Articles
     from rag.sources.wiki.find import Wanted
@@ -265,6 +266,13 @@ def _remote(config: Config, model: str) -> Generator:
         )
     server = Server(base_url(config.api_base), os.environ.get("RAG_API_KEY", "").strip())
     return RemoteGenerator(server, model, config.api_window)
+
+
+def drawer() -> Drawer:
+    """What draws pages with what is cited marked in them: one for a process, whoever asks."""
+    from rag.sources.pictures import Drawer
+
+    return Drawer()
 
 
 def asker(
