@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -42,7 +43,8 @@ def _turn(turn: Turn) -> dict[str, Any]:
 
 
 def markdown(conversation: Conversation, turns: Sequence[Turn]) -> str:
-    """For people. What was asked, answered and cited stands as text: nothing in it becomes a link, an image or HTML."""
+    """For people. What was asked, answered and cited stands as text: none of it becomes an image, HTML or a link, but
+    for articles' own."""
     lines = [f"# {literal(conversation.title)}", ""]
     lines += [f"Collection {literal(conversation.collection)}, {conversation.began:%Y-%m-%d %H:%M} UTC.", ""]
     for turn in turns:
@@ -64,30 +66,46 @@ def _section(turn: Turn) -> Iterator[str]:
     for note in notes(answer):
         yield ""
         yield f"*{literal(note)}*"
-    if turn.verdict:
-        said = ". ".join(
-            filter(None, (turn.verdict.note, turn.verdict.expected and f"Expected: {turn.verdict.expected}"))
-        )
+    if verdict := turn.verdict:
         yield ""
-        yield f"Judged: {turn.verdict.thumb}. {literal(said)}".rstrip()
+        yield f"Judged: {verdict.thumb}. {literal(verdict.note)}".rstrip()
+        if verdict.expected:
+            yield ""
+            yield f"Expected: {literal(verdict.expected)}"
 
 
 def _source(citation: Citation) -> Iterator[str]:
     passage = citation.passage
     place = f", {passage.place}" if passage.place else ""
-    article = f" {passage.article.link} ({passage.article.attribution})" if passage.article else ""
-    yield literal(f"[{citation.number}] {passage.document}{place} [{passage.origin}]{article}")
+    source = literal(f"[{citation.number}] {passage.document}{place} [{passage.origin}]")
+    if article := passage.article:
+        source += f" {_link(article.link)} ({literal(article.attribution)})"
+    yield source
     yield ""
     for line in passage.text.strip().splitlines():
         yield f"> {literal(line)}".rstrip()
 
 
-_SPECIAL = str.maketrans({char: f"\\{char}" for char in "\\`*_{}[]()<>#+-.!|~$&:\"'@/="})
+# What CommonMark and its common extensions (tables, strikethrough, formulas) take for their own within a line, what
+# they do so at its beginning, and what they make links of unasked.
+_WITHIN = re.compile(r"([\\`*_\[\]<>&|~$#])")
+_LEADING = re.compile(r"([+=-]|(?<=\d)[.)])")
+_NUMBERED = re.compile(r"\d{1,9}")
+_LINKED = re.compile(r"(:(?=//)|@|(?<=www)\.)", re.IGNORECASE)
+_PERMANENT = re.compile(r"https://[\w.-]+/[\w./?=&%~:,()+-]*")
 
 
 def literal(text: str) -> str:
-    """Text as Markdown that shows it as it stands, on one line."""
-    return " ".join(text.split()).translate(_SPECIAL)
+    """Text as Markdown that shows it as it stands, on one line, and can still be read as it is written."""
+    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    escaped = _LINKED.sub(r"\\\1", _WITHIN.sub(r"\\\1", line))
+    number = _NUMBERED.match(escaped)
+    begin = _LEADING.match(escaped, number.end() if number else 0)
+    return f"{escaped[: begin.start()]}\\{escaped[begin.start() :]}" if begin else escaped
+
+
+def _link(url: str) -> str:
+    return f"<{url}>" if _PERMANENT.fullmatch(url) else literal(url)
 
 
 # --------------------------------------------------------------------------------------------- evaluation

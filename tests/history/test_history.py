@@ -138,10 +138,10 @@ STRANGE = [
 ]
 
 
-@pytest.mark.parametrize("query", [*STRANGE, "x" * 100_000, " ".join("abcd" * 999)], ids=lambda text: ascii(text[:10]))
-def test_no_search_breaks(history: History, query: str) -> None:
-    history.begin("local", "papers", answered("One?"))
-    assert len(history.conversations("local", query)) in (0, 1)
+def test_no_search_breaks(history: History) -> None:
+    begun = history.begin("local", "papers", answered("One?"))
+    for query in (*STRANGE, "x" * 100_000, " ".join("abcd" * 999)):
+        assert history.conversations("local", query) in ([], [begun]), ascii(query[:20])
 
 
 def test_pages_neither_repeat_nor_skip_whatever_happens_between_them(history: History) -> None:
