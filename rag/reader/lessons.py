@@ -74,9 +74,9 @@ def _lessons(row: dict[str, Any], group: str) -> Iterator[Lesson]:
     if not question:
         raise ValueError("the question is empty")
     if "context" in row:
-        answers = list(_answers(row["answers"]))
-        spans = tuple(span for text, start in answers if (span := _placed(row["context"], text, start)))
-        if answers and not spans:
+        said = list(_answers(row["answers"]))
+        spans = tuple(span for text, start in said if (span := _placed(row["context"], text, start)))
+        if said and not spans:
             raise ValueError("no answer stands in the context where it is said to")
         yield Lesson(question, row["context"], _title(row), spans, group)
         return
