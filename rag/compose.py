@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rag.generation.extractive import Judgement
     from rag.generation.prompted import Bearing
     from rag.generation.similarity import Similarity
+    from rag.history.store import History
     from rag.reader.read import Reader
     from rag.reader.weights import Weights
     from rag.retrieval.rerank import LateInteraction, Rescored
@@ -42,11 +43,19 @@ if TYPE_CHECKING:
     from rag.sources.wiki.articles import Articles
     from rag.sources.wiki.find import Wanted
 
+PEOPLE = ".people"  # beside the collections, of which none's name begins with a dot
 READERS_ENCODER = "all-MiniLM-L6-v2"  # whose layers the reader has, whatever embeds
 
 
 def collection(config: Config) -> Collection:
     return Collection(config.indexes, config.collection)
+
+
+def history(config: Config) -> History:
+    """All people's conversations."""
+    from rag.history.store import History
+
+    return History(config.indexes / PEOPLE)
 
 
 def embedder(config: Config) -> TextEmbedder:
