@@ -64,8 +64,8 @@ def _placed(page: pdfium.PdfPage, picture: Image, job: Mapping[str, Any]) -> tup
     except NotPlacedError:
         if not job["program"]:
             raise
-        printed = _Recognised(page, picture.size, job)
-        places = [find(printed.text, text, *stretch) for stretch in stretches]
+        printed = recognised = _Recognised(page, picture.size, job)
+        places = [recognised.words(*find(printed.text, text, *stretch)) for stretch in stretches]
     found, *narrow = [_visible(_lines(printed, *place), picture) for place in places]
     return found, narrow[0] if narrow else []
 
@@ -132,10 +132,17 @@ class _Recognised:
     def __init__(self, page: pdfium.PdfPage, size: tuple[int, int], job: Mapping[str, Any]) -> None:
         pieces: list[str] = []
         self._glyphs: list[Glyph | None] = []
-        for word, box in recognition.words(page, job, size):
+        words = recognition.words(page, job, size)
+        tall = [_is_tall(box) for word, box in words if len(word) > 2]  # short ones may be either way
+        standing = 2 * sum(tall) > len(tall)
+        for word, box in words:
             pieces.append(word + " ")
-            self._glyphs += [Glyph(box, box)] * len(word) + [None]
+            self._glyphs += [Glyph(box, box, standing)] + [None] * len(word)
         self.text = "".join(pieces)
+
+    def words(self, first: int, last: int) -> tuple[int, int]:
+        """The same stretch from the beginning of a word to the end of one."""
+        return self.text.rfind(" ", 0, first) + 1, self.text.find(" ", last - 1)
 
     def glyph(self, index: int) -> Glyph | None:
         return self._glyphs[index]
@@ -143,6 +150,10 @@ class _Recognised:
     def ink(self, index: int) -> Box | None:
         glyph = self._glyphs[index]
         return glyph.ink if glyph else None
+
+
+def _is_tall(box: Box) -> bool:
+    return box[3] - box[1] > box[2] - box[0]
 
 
 def _lines(printed: _Print, first: int, last: int) -> list[Box]:
