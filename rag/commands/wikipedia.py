@@ -7,8 +7,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from rag import terminal
-from rag.commands import Command
+from rag.commands import Command, add_progress_option
 from rag.errors import UsageError
+from rag.progress import sync_progress
 from rag.shapes import sync_shape
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def add(command: Command) -> None:
     made.add_argument("--lang", default="en", metavar="CODE", help="which Wikipedia (default: en)")
     made.add_argument("--api", default="", metavar="URL", help="another wiki's api.php")
     made.add_argument("--refresh", action="store_true", help="bring the articles held up to date")
+    add_progress_option(made)
 
 
 def _wikipedia(options: argparse.Namespace) -> int:
@@ -41,7 +43,7 @@ def _wikipedia(options: argparse.Namespace) -> int:
         _ = source.found  # what does not exist or means several articles is said before a model is loaded
     collection = compose.collection(config)
     by = compose.embedder(config)
-    with terminal.SyncProgress(sys.stderr) as bar:
+    with sync_progress(options.progress, sys.stderr) as bar:
         try:
             report = terminal.combined([collection.sync(source, by, progress=bar) for source in sources])
         except KeyboardInterrupt:

@@ -18,7 +18,7 @@ from rag.index.names import told_apart
 from rag.index.stream import stream
 from rag.index.sync import Progress, plan, reported, sync
 from rag.index.view import View
-from rag.types import Archive, Card, Embedder, FileReport, Fingerprint, Origin, Source, SyncReport
+from rag.types import Archive, Card, Embedder, FileReport, Fingerprint, Held, Origin, Source, SyncReport
 
 LEDGER = "ledger.sqlite"
 LOCK = "writer.lock"
@@ -185,6 +185,11 @@ class Collection:
 
     def files(self) -> list[FileReport]:
         return [FileReport(row.name, row.outcome) for row in self._reading().files()]
+
+    def held(self, part: str = "", most: int = 10_000) -> list[Held]:
+        """Files and articles by name, with all that people may want to know of them: the first ones of those that have
+        a text in their name."""
+        return list(self._reading().held(part, most))
 
     def verify(self) -> list[str]:
         """Everything that is not as it should be; empty for a collection that is whole."""
