@@ -5,21 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import streamlit as st
 
 from app import wording, work
 from app.views import line, literal
 from rag.config import Config
-from rag.jobs.job import Job, State
+from rag.jobs.job import Job, State, Work
 
 EVERY = 1.0  # seconds between two looks at a job that runs
 PATIENCE = 8.0  # seconds after which one that was told to stop may be ended at once
 
-Again = Callable[[Job], None]
+_ROW: Any = {"horizontal": True, "horizontal_alignment": "distribute", "vertical_alignment": "center"}
+
+Report = Callable[[Job], None]
 
 
-def begin(config: Config, what: work.Work) -> None:
+def begin(config: Config, what: Work) -> None:
     """Starts a job, of which the page that is drawn next tells. Raises RagError."""
     work.desk(config).start(what)
 
@@ -29,12 +32,12 @@ def is_busy(config: Config) -> bool:
     return bool(work.desk(config).running(work.lane(config)))
 
 
-def show(config: Config, lane: str, report: Again) -> None:
+def show(config: Config, lane: str, report: Report) -> None:
     """The job of a lane that runs, or else the last one that ended, of which `report` shows what came of it."""
     jobs = [job for job in work.desk(config).jobs() if job.work.lane == lane]
     if running := [job for job in jobs if job.state is State.RUNNING]:
         st.fragment(partial(_running, running[0]), run_every=EVERY)()
-    elif jobs and st.session_state.get(("seen", lane)) != jobs[0].id:
+    elif jobs and st.session_state.get(f"seen {lane}") != jobs[0].id:
         _ended(jobs[0], lane, report)
 
 
@@ -44,29 +47,29 @@ def _running(job: Job) -> None:
         st.rerun()
     far = job.progress()
     with st.container(border=True):
-        head, button = st.columns([5, 1], vertical_alignment="center")
-        head.markdown(f"**{literal(wording.doing(job))}**")
         now, cancelled = time.time(), job.cancelled
+        with st.container(**_ROW):
+            st.markdown(f"**{literal(wording.doing(job))}**")
+            if not cancelled:
+                st.button("Stop", icon=":material/stop_circle:", key=f"stop {job.id}", on_click=job.cancel)
+            elif now - cancelled > PATIENCE:
+                st.button("End at once", key=f"kill {job.id}", on_click=partial(job.cancel, at_once=True))
         st.progress(wording.share(far))
         st.caption("Stopping …" if cancelled else literal(wording.so_far(far, job.seconds, now)))
-        if not cancelled:
-            button.button("Stop", icon=":material/stop_circle:", key=f"stop {job.id}", on_click=job.cancel)
-        elif now - cancelled > PATIENCE:
-            button.button("End at once", key=f"kill {job.id}", on_click=partial(job.cancel, at_once=True))
 
 
-def _ended(job: Job, lane: str, report: Again) -> None:
+def _ended(job: Job, lane: str, report: Report) -> None:
     with st.container(border=True):
-        head, button = st.columns([5, 1], vertical_alignment="center")
         when = time.strftime("%d %b %H:%M", time.localtime(job.started))
-        head.markdown(f"**{literal(wording.doing(job))}** — {literal(wording.ending(job))}")
-        button.button("Dismiss", type="tertiary", key=f"seen {job.id}", on_click=_dismiss, args=(lane, job.id))
+        with st.container(**_ROW):
+            st.markdown(f"**{literal(wording.doing(job))}**: {literal(wording.ending(job))}")
+            st.button("Dismiss", type="tertiary", key=f"seen {job.id}", on_click=_dismiss, args=(lane, job.id))
         st.caption(literal(f"{when}, {wording.lasting(job.seconds)}"))
         report(job)
 
 
 def _dismiss(lane: str, id_: str) -> None:
-    st.session_state["seen", lane] = id_
+    st.session_state[f"seen {lane}"] = id_
 
 
 def said(job: Job) -> None:

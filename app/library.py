@@ -21,7 +21,9 @@ def show() -> None:
     _choose()
     config = shared.settings()
     collection = compose.collection(config)
-    following.show(config, work.lane(config), lambda job: report(config, job))
+    with st.container():  # what comes and goes in it moves nothing below to another place
+        following.show(config, work.lane(config), lambda job: report(config, job))
+        adding.tell_uploads(config)
     try:
         info = _facts(collection)
         adding.show(config, info)

@@ -26,6 +26,7 @@ MOST_FILES = 500  # handed over at once
 LONGEST = 160  # bytes of a name, without its ending: file systems take 255 in all
 TRIES = 1000  # "report (2).pdf", "report (3).pdf" …
 
+_WAITING = ".waiting"
 _KEPT = set(" .,;()[]{}&+'=-_")  # beside letters, marks and digits
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)", re.I)  # where the folder is copied to Windows one day
 _ZIPPED, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
@@ -65,16 +66,17 @@ def safe_name(given: str) -> str:
     return f"{stem}.{ending}" if ending else stem
 
 
-def refusal(name: str, head: bytes, size: int, most: int) -> str:
-    """Why a file called `name`, of `size` bytes that begin with `head`, is not taken; empty for one that is. Pure."""
-    if size == 0:
-        return "Empty: there are no bytes in it."
-    if size > most:
-        return f"Too large: {size / 1e6:,.0f} MB, and {most / 1e6:,.0f} MB are taken here. Index it from a folder."
-    found = formats.recognise(name, head[: formats.HEAD])
+def refusal(name: str, data: bytes, most: int) -> str:
+    """Why a file is not taken, of which `most` bytes would be; empty for one that is. Pure."""
+    if not data:
+        return "It is empty."
+    if len(data) > most:
+        return f"It has {len(data) >> 20:,} MB, and {most >> 20:,} are taken here: index it from a folder instead."
+    head = data[: formats.HEAD]
+    found = formats.recognise(name, head)
     if isinstance(found, Outcome):
         return f"{found.reason}. {found.remedy}"
-    return "" if _fits(found, head[: formats.HEAD]) else f"Not {_CALLED[found]}: it begins with '{_opening(head)}'."
+    return "" if _fits(found, head) else f"It is not {_CALLED[found]}: it begins with '{_opening(head)}'."
 
 
 def store(into: Path, name: str, data: bytes, replace: bool = False) -> Stored:
@@ -97,6 +99,22 @@ def remove(into: Path, name: str) -> None:
     """Deletes a file that was kept. Raises StorageError."""
     with _opened(into) as place, _explained(into, name), suppress(FileNotFoundError):
         os.unlink(os.path.basename(name), dir_fd=place)
+
+
+def wait(into: Path) -> None:
+    """Remembers that something is kept there which is not indexed yet: whoever comes next can see to it."""
+    with _opened(into) as place, _explained(into):
+        os.close(os.open(_WAITING, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600, dir_fd=place))
+
+
+def waits(into: Path) -> bool:
+    return (into / _WAITING).exists()
+
+
+def settle(into: Path) -> None:
+    """What is kept there is being indexed."""
+    with suppress(OSError):
+        (into / _WAITING).unlink()
 
 
 def names(into: Path) -> list[str]:

@@ -22,10 +22,11 @@ def lane(config: Config) -> str:
     return f"collection {config.collection}"
 
 
-def sync(config: Config, paths: Sequence[Path], prune: bool = False) -> Work:
+def sync(config: Config, paths: Sequence[Path], prune: bool = False, about: str = "") -> Work:
     """Brings the collection in step with folders or files. With `prune`, what is gone is removed however much it is."""
     named = ["--prune"] * prune + ["--", *(str(path) for path in paths)]
-    return _work(config, SYNC, ["index", "--json"], named, _listed([path.name for path in paths], "folder"), tells=True)
+    about = about or _listed([path.name for path in paths], "folder")
+    return _work(config, SYNC, ["index", "--json"], named, about, tells=True)
 
 
 def remove_file(config: Config, path: Path) -> Work:

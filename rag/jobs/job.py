@@ -102,7 +102,8 @@ class Job:
 
     def result(self) -> dict[str, Any] | None:
         """What the command printed as JSON; None where it came to none."""
-        return _read(self.folder / RESULT)
+        found = _read(self.folder / RESULT)
+        return found if isinstance(found, dict) else None
 
     def log(self) -> str:
         """What the command said beside its result, the end of it. Foreign text."""
