@@ -108,7 +108,7 @@ def test_stop_before_it_has_begun(tmp_path: Path, pipe: Path) -> None:
     late = f"open({str(pipe)!r}).close()\n" + WAITS
     job = Desk(tmp_path / ".jobs", ("-c", late)).start(waits(pipe))
     job.cancel()  # the process knows of nothing yet, not even its own number
-    release(pipe)
+    pipe.open("w").close()
     assert ended(job).state is State.STOPPED
     assert job.log() == "", "the command was not begun"
 
