@@ -8,7 +8,7 @@ from app import ask, evaluate, library, settings
 
 
 def main() -> None:
-    st.set_page_config(page_title="Beluga RAG", layout="wide")
+    st.set_page_config(page_title="Beluga RAG", layout="centered")
     pages = [
         st.Page(ask.show, title="Ask", url_path="ask", default=True),
         st.Page(library.show, title="Library", url_path="library"),

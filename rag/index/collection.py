@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import threading
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +30,7 @@ class Collection:
     """Sync, search, verify, repair. Cheap to make; files are opened when needed.
 
     Errors: UsageError for a bad or unknown name, FingerprintError for another embedder, LockedError while another
-    process writes, DamagedError and StorageError as they say.
+    process writes, DamagedError and StorageError as they say. Threads that share one for searching take `turns`.
     """
 
     def __init__(self, indexes: Path, name: str) -> None:
@@ -40,7 +41,9 @@ class Collection:
             )
         self.name = name
         self.home = indexes / name
+        self.turns = threading.RLock()
         self._ledger: Ledger | None = None
+        self._opened: int | None = None  # the ledger's inode
         self._snapshot: generation.Snapshot | None = None
         self._state: tuple[int, int] | None = None
         self._cards: list[Card] = []
@@ -142,8 +145,10 @@ class Collection:
 
     @property
     def state(self) -> object:
-        """Is another one whenever a writer has committed since."""
-        return self._reading().state
+        """Is another one whenever a writer has committed since, or another collection has taken this one's place."""
+        if self._ledger and self._opened != self._inode():
+            self.close()
+        return self._reading().state, self._opened
 
     def roots(self) -> list[Path]:
         """The folders that were indexed."""
@@ -256,8 +261,15 @@ class Collection:
     def _reading(self) -> Ledger:
         if self._ledger is None:
             self._require()
+            self._opened = self._inode()
             self._ledger = Ledger.read(self.home / LEDGER)
         return self._ledger
+
+    def _inode(self) -> int | None:
+        try:
+            return os.stat(self.home / LEDGER).st_ino
+        except OSError:
+            return None
 
 
 class PageCache:
