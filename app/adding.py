@@ -13,7 +13,7 @@ from app.uploads import Kept, Stored
 from app.views import line, literal
 from rag.config import Config
 from rag.errors import RagError
-from rag.jobs.job import Job, Work
+from rag.jobs.job import Job
 from rag.terminal import counted
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def _upload(config: Config) -> None:
 def tell_uploads(config: Config) -> None:
     """What came of the files that were handed over last, and what waits to be indexed."""
     if told := st.session_state.get("upload told"):
-        with st.container(border=True):
+        with st.container(border=True, gap="xsmall"):
             for text in told:
                 st.text(line(text), width="stretch")
             if st.button("Dismiss", type="tertiary", key="uploads seen"):
@@ -77,7 +77,7 @@ def index_uploads(config: Config) -> None:
     into = uploads.folder(config.indexes, config.collection)
     st.session_state.pop("upload waits", None)
     uploads.settle(into)
-    start(config, work.sync(config, [into], about="uploads"))
+    following.start(config, work.sync(config, [into], about="uploads"))
 
 
 def _take(config: Config, given: Sequence[UploadedFile], replace: bool) -> list[str]:
@@ -123,7 +123,7 @@ def _folder(config: Config, indexed: Sequence[Path]) -> None:
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.text("Uploads" if path == own else line(str(path)))
             if st.button("Bring in step", key=f"sync {path}", icon=":material/sync:", disabled=busy):
-                start(config, work.sync(config, [path], about="uploads" if path == own else ""))
+                following.start(config, work.sync(config, [path], about="uploads" if path == own else ""))
     allowed = roots.configured()
     if not allowed:
         st.caption(
@@ -143,13 +143,13 @@ def _folder(config: Config, indexed: Sequence[Path]) -> None:
     except RagError as error:
         st.error(literal(str(error)))
     else:
-        start(config, work.sync(config, [path]))
+        following.start(config, work.sync(config, [path]))
 
 
 def _wikipedia(config: Config, held: int) -> None:
     busy = following.is_busy(config)
     if held and st.button(f"Bring {counted(held, 'article')} up to date", icon=":material/sync:", disabled=busy):
-        start(config, work.refresh(config))
+        following.start(config, work.refresh(config))
     with st.form("articles", border=False, clear_on_submit=True):
         titles = st.text_area("Titles, one a line", placeholder="Alan Turing\nEnigma machine", height=100)
         language = st.text_input("Language", "en", max_chars=12, width=120)
@@ -158,19 +158,7 @@ def _wikipedia(config: Config, held: int) -> None:
             return
     wanted = list(dict.fromkeys(title.strip() for title in titles.splitlines() if title.strip()))
     if wanted:
-        start(config, work.articles(config, wanted, language))
-
-
-# --------------------------------------------------------------------------------------------------- both
-
-
-def start(config: Config, what: Work) -> None:
-    try:
-        following.begin(config, what)
-    except RagError as error:
-        st.error(literal(str(error)))
-    else:
-        st.rerun()
+        following.start(config, work.articles(config, wanted, language))
 
 
 def offer_pruning(config: Config, job: Job, count: int) -> None:
@@ -180,4 +168,4 @@ def offer_pruning(config: Config, job: Job, count: int) -> None:
     )
     if st.button(f"Remove {counted(count, 'missing file')}", disabled=following.is_busy(config)):
         named = job.work.arguments[job.work.arguments.index("--") + 1 :]
-        start(config, work.sync(config, [Path(path) for path in named], prune=True))
+        following.start(config, work.sync(config, [Path(path) for path in named], prune=True))

@@ -136,18 +136,27 @@ def _open(one: Held) -> None:
 def _remove(config: Config, one: Held) -> None:
     into = uploads.folder(config.indexes, config.collection)
     path = Path(os.fsdecode(one.key))
-    if one.origin is Origin.WIKIPEDIA:
-        return
-    if path.parent != into:
-        st.caption("It lies in a folder of yours, where nothing is ever deleted. Move it away and index the folder.")
+    if one.key.startswith(b"wiki:"):
+        said = "Answers do not use the article any more. It can be added again."
+    elif path.parent == into:
+        said = "The uploaded file is deleted, and answers do not use it any more."
+    else:
+        st.caption("It lies in a folder of yours, where nothing is ever deleted. Move it away and bring that in step.")
         return
     with st.popover("Remove", icon=":material/delete:"):
-        st.write("The uploaded file is deleted, and answers do not use it any more.")
-        if st.button("Delete it", type="primary", disabled=following.is_busy(config)):
-            try:
-                uploads.remove(into, path.name)
-                following.begin(config, work.remove_file(config, path))
-            except RagError as error:
-                st.error(literal(str(error)))
-            else:
-                st.rerun()
+        st.write(said)
+        if not st.button("Remove it", type="primary", key="remove document", disabled=following.is_busy(config)):
+            return
+        if path.parent != into:
+            following.start(config, work.remove_article(config, one.name))
+        elif _deleted(into, path.name):
+            following.start(config, work.remove_file(config, path))
+
+
+def _deleted(into: Path, name: str) -> bool:
+    try:
+        uploads.remove(into, name)
+    except RagError as error:
+        st.error(literal(str(error)))
+        return False
+    return True

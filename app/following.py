@@ -12,9 +12,11 @@ import streamlit as st
 from app import wording, work
 from app.views import line, literal
 from rag.config import Config
+from rag.errors import RagError
 from rag.jobs.job import Job, State, Work
 
 EVERY = 1.0  # seconds between two looks at a job that runs
+NEWS = 3600.0  # seconds for which it is told that something went well
 PATIENCE = 8.0  # seconds after which one that was told to stop may be ended at once
 
 _ROW: Any = {"horizontal": True, "horizontal_alignment": "distribute", "vertical_alignment": "center"}
@@ -22,9 +24,14 @@ _ROW: Any = {"horizontal": True, "horizontal_alignment": "distribute", "vertical
 Report = Callable[[Job], None]
 
 
-def begin(config: Config, what: Work) -> None:
-    """Starts a job, of which the page that is drawn next tells. Raises RagError."""
-    work.desk(config).start(what)
+def start(config: Config, what: Work) -> None:
+    """Begins a job and draws the page again, which tells of it; or says why it does not begin."""
+    try:
+        work.desk(config).start(what)
+    except RagError as error:
+        st.error(literal(str(error)))
+    else:
+        st.rerun()
 
 
 def is_busy(config: Config) -> bool:
@@ -37,8 +44,15 @@ def show(config: Config, lane: str, report: Report) -> None:
     jobs = [job for job in work.desk(config).jobs() if job.work.lane == lane]
     if running := [job for job in jobs if job.state is State.RUNNING]:
         st.fragment(partial(_running, running[0]), run_every=EVERY)()
-    elif jobs and st.session_state.get(f"seen {lane}") != jobs[0].id:
+    elif jobs and _is_news(jobs[0], lane):
         _ended(jobs[0], lane, report)
+
+
+def _is_news(job: Job, lane: str) -> bool:
+    """Whether how it ended is shown without being asked for: what went well is old after a while."""
+    if st.session_state.get(f"seen {lane}") == job.id:
+        return False
+    return job.exit_code != 0 or time.time() - (job.ended or 0) < NEWS
 
 
 def _running(job: Job) -> None:
@@ -60,11 +74,10 @@ def _running(job: Job) -> None:
 
 def _ended(job: Job, lane: str, report: Report) -> None:
     with st.container(border=True):
-        when = time.strftime("%d %b %H:%M", time.localtime(job.started))
         with st.container(**_ROW):
             st.markdown(f"**{literal(wording.doing(job))}**: {literal(wording.ending(job))}")
             st.button("Dismiss", type="tertiary", key=f"seen {job.id}", on_click=_dismiss, args=(lane, job.id))
-        st.caption(literal(f"{when}, {wording.lasting(job.seconds)}"))
+        st.caption(literal(wording.summary(job)))
         report(job)
 
 

@@ -32,7 +32,8 @@ def show() -> None:
             care.show(config, collection, info)
     except RagError as error:
         st.error(literal(str(error)))
-        care.rescue(config)
+        care.rescue(config, collection)
+    care.past(config, lambda job: report(config, job))
     collection.close()
     shared.show_address()
 
@@ -89,14 +90,11 @@ def report(config: Config, job: Job) -> None:
     elif job.work.kind == work.REPAIR:
         for done in result["done"] or ["There was nothing to repair."]:
             st.text(done)
-    else:
+    elif "files" in result:
         _synced(config, job, result)
 
 
 def _synced(config: Config, job: Job, result: Mapping[str, Any]) -> None:
-    st.markdown(literal(wording.changes(result)))
-    if found := wording.statuses(result["files"]):
-        st.caption(literal(found))
     if rows := wording.awkward(result["files"]):
         st.dataframe(rows, hide_index=True, height="auto")
     for note in (*result["notes"], *(f"Could not be looked into: {name}" for name in result["unread"])):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -83,6 +84,15 @@ def ending(job: Job) -> str:
         case State.STOPPED:
             return "stopped; what was done is safe"
     return "done" if job.exit_code == 0 else ENDINGS.get(job.exit_code or 0, f"ended with code {job.exit_code}")
+
+
+def summary(job: Job) -> str:
+    """When it was, how long it took, and what came of it."""
+    parts = [time.strftime("%d %b %H:%M", time.localtime(job.started)), lasting(job.seconds)]
+    result = job.result() or {}
+    if "unchanged" in result:
+        parts += [changes(result), statuses(result["files"])]
+    return " · ".join(filter(None, parts))
 
 
 def changes(result: Mapping[str, Any]) -> str:

@@ -43,6 +43,10 @@ def refresh(config: Config) -> Work:
     return _work(config, WIKIPEDIA, ["wikipedia", "--json", "--refresh"], [], "all articles", tells=True)
 
 
+def remove_article(config: Config, name: str) -> Work:
+    return _work(config, REMOVE, ["wikipedia", "--json", "--remove"], ["--", name], name)
+
+
 def verify(config: Config) -> Work:
     return _work(config, VERIFY, ["verify", "--json"], [], config.collection)
 

@@ -188,6 +188,10 @@ class Collection:
         """The titles of what is held under keys that begin so."""
         return dict(self._reading().titles(prefix)) if self.exists() else {}
 
+    def named(self, name: str, prefix: bytes) -> list[bytes]:
+        """The keys that begin so of what is called so."""
+        return self._reading().named(name, prefix) if self.exists() else []
+
     def files(self) -> list[FileReport]:
         return [FileReport(row.name, row.outcome) for row in self._reading().files()]
 

@@ -173,6 +173,11 @@ class Ledger:
         )
         yield from self._rows(sql, _range(prefix))
 
+    def named(self, name: str, prefix: bytes) -> list[bytes]:
+        """The keys of the files of that name whose key begins so."""
+        sql = "SELECT key FROM files WHERE name = ? AND key >= ? AND key < ?"
+        return [key for (key,) in self._rows(sql, [name, *_range(prefix)])]
+
     def files_of(self, document: int) -> list[FileRow]:
         return list(map(self._file, self._rows("SELECT * FROM files WHERE document = ? ORDER BY key", [document])))
 

@@ -13,32 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from programs import HERE, WAITS, WORDS, ended
 
 from rag.errors import LockedError, StorageError
 from rag.index.collection import Collection
 from rag.jobs.desk import KEPT, Desk
-from rag.jobs.job import CANCELLED, END, LOCK, Job, State, Work, write_json
-
-ROOT = Path(__file__).resolve().parents[2]
-HERE = f"import sys; sys.path[:0] = {[str(ROOT), str(ROOT / 'tests')]!r}\n"
-
-# A command that says something, waits until somebody opens the pipe, and comes to a result.
-WAITS = (
-    HERE
-    + """
-import json
-from rag import cli
-from rag.jobs import child
-def main(arguments):
-    print('log line', file=sys.stderr, flush=True)
-    with open(arguments[1]) as pipe:
-        said = pipe.read()
-    print(json.dumps({'said': said, 'arguments': list(arguments)}))
-    return int(arguments[2])
-cli.main = main
-sys.exit(child.main(sys.argv[1:]))
-"""
-)
+from rag.jobs.job import CANCELLED, END, LOCK, State, Work, write_json
 
 
 @pytest.fixture
@@ -63,13 +43,6 @@ def waits(pipe: Path, code: int = 0, lane: str = "a") -> Work:
 def release(pipe: Path, said: str = "go") -> None:
     """Blocks until the job has come to its pipe."""
     pipe.write_text(said)
-
-
-def ended(job: Job) -> Job:
-    """Blocks until the job's process is gone, whosever child it is."""
-    with (job.folder / LOCK).open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_SH)
-    return job
 
 
 def test_a_job_runs_ends_and_is_found_again(desk: Desk, pipe: Path) -> None:
@@ -255,21 +228,8 @@ def test_where_nothing_can_be_written_nothing_begins(tmp_path: Path) -> None:
         Desk(tmp_path / ".jobs").start(_work(tmp_path))
 
 
-# The real command, with the embedder of words.
-INDEXES = (
-    HERE
-    + """
-from conftest import WordEmbedder
-from rag import compose
-from rag.jobs import child
-compose.embedder = lambda _: WordEmbedder()
-sys.exit(child.main(sys.argv[1:]))
-"""
-)
-
-
 def _work(tmp_path: Path, *options: str) -> Work:
-    settings = {"RAG_INDEXES": str(tmp_path / "indexes"), "RAG_OCR": "off"}
+    settings = {"RAG_WORDS": str(tmp_path / "indexes"), "RAG_OCR": "off"}
     arguments = ("index", "--json", *options, "--", str(tmp_path / "notes"))
     return Work("sync", "default", "default", arguments, settings, tells=True)
 
@@ -278,7 +238,7 @@ def test_a_folder_is_indexed_by_a_job(tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     for name in ("fox", "owl", "heron"):
         (tmp_path / "notes" / f"{name}.txt").write_text(f"The {name} lives by the water.")
-    job = ended(Desk(tmp_path / ".jobs", ("-c", INDEXES)).start(_work(tmp_path)))
+    job = ended(Desk(tmp_path / ".jobs", ("-c", WORDS)).start(_work(tmp_path)))
     result = job.result()
     assert result, job.log()
     assert (job.exit_code, result["added"], result["passages"]) == (0, 3, 3)
@@ -300,7 +260,7 @@ def test_a_writer_from_elsewhere_is_told_of(tmp_path: Path) -> None:
     home.mkdir(parents=True)
     with (home / "writer.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        job = ended(Desk(tmp_path / ".jobs", ("-c", INDEXES)).start(_work(tmp_path)))
+        job = ended(Desk(tmp_path / ".jobs", ("-c", WORDS)).start(_work(tmp_path)))
     assert (job.state, job.exit_code, job.result()) == (State.DONE, 4, None)
     assert job.log().startswith("rag: Another process is writing")
 
