@@ -7,8 +7,10 @@ import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from ctypes import c_double, c_int
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from rag.sources.formats import HEAD
 from rag.sources.parts import Drawing, RefusedError
 from rag.sources.placing import Box, Glyph, NotPlacedError, find, lines
 from rag.types import Status
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 MAX_PIXELS = 12_000_000
 MAX_CHARACTERS = 200_000  # of a page: more are no page that anybody reads
+PACKED = 3  # of 9: a page is shown at once, and not kept
 FINE = 1024  # steps of a pixel in which PDFium is asked for places, since it answers in whole numbers
 STRAIGHT = 0.05  # of its direction: text more aslant than that has no rectangle for a line
 FAINT = 24  # of 255: what has less contrast than that cannot be seen
@@ -36,19 +39,18 @@ def draw(data: bytes, job: Mapping[str, Any]) -> Drawing:
         document = pypdfium2.PdfDocument(data)
         page = document[int(job["page"]) - 1]
     except (pypdfium2.PdfiumError, IndexError):
-        raise RefusedError(Status.DAMAGED, "No engine can draw this page", "Open the file in a viewer.") from None
+        what = "No engine can draw this page" if b"%PDF-" in data[:HEAD] else "Only pages of PDF files can be drawn"
+        raise RefusedError(Status.DAMAGED, what, "Open the file itself.") from None
     picture = _rendered(page, int(job["width"]))
     text, start, end, span = str(job["text"]), int(job["start"]), int(job["end"]), job["span"]
     found: list[Corners] = []
     narrow: list[Corners] = []
     problem = ""
     try:
-        printed, glyphs = _characters(page, picture.size)
-        first, last = find(printed, text, start, end)
-        found = _visible(lines(glyphs, first, last), picture)
+        printed = _Print(page, picture.size)
+        found = _visible(printed.lines(*find(printed.text, text, start, end)), picture)
         if span:
-            first, last = find(printed, text, *span)
-            narrow = _visible(lines(glyphs, first, last), picture)
+            narrow = _visible(printed.lines(*find(printed.text, text, *span)), picture)
     except NotPlacedError as error:
         problem = f"The passage could not be placed on its page: {error}."
     _mark(picture, found, LINE)
@@ -60,41 +62,49 @@ def _rendered(page: pdfium.PdfPage, width: int) -> Image:
     wide, high = page.get_size()
     scale = min(width / max(wide, 1.0), math.sqrt(MAX_PIXELS / max(wide * high, 1.0)))
     bitmap = page.render(scale=scale, rev_byteorder=True)
-    picture: Image = bitmap.to_pil().convert("RGB")
+    picture: Image = bitmap.to_pil()
     bitmap.close()
     return picture
 
 
 def _png(picture: Image) -> str:
     file = io.BytesIO()
-    picture.save(file, "PNG")
+    picture.save(file, "PNG", compress_level=PACKED)
     return base64.b64encode(file.getvalue()).decode("ascii")
 
 
 # --------------------------------------------------------------------------------------- what is printed
 
 
-def _characters(page: pdfium.PdfPage, size: tuple[int, int]) -> tuple[str, list[Glyph | None]]:
-    """The page's characters, one for each that PDFium numbers, and where they stand in its picture."""
-    from pypdfium2 import raw
+class _Print:
+    """The characters of a page, as PDFium numbers them, and where they stand in its picture."""
 
-    textpage = page.get_textpage()
-    count = textpage.count_chars()
-    if count > MAX_CHARACTERS:
-        raise NotPlacedError("the page has too many characters")
-    to_picture = _Transform(page, size)
-    codes = [raw.FPDFText_GetUnicode(textpage, i) for i in range(count)]
-    printed = "".join(chr(code) if code < 0x110000 else "\0" for code in codes)
-    return printed, [_glyph(textpage, i, printed[i], to_picture) for i in range(count)]
+    def __init__(self, page: pdfium.PdfPage, size: tuple[int, int]) -> None:
+        from pypdfium2 import raw
 
+        self._page = page.get_textpage()
+        count = self._page.count_chars()
+        if count > MAX_CHARACTERS:
+            raise NotPlacedError("the page has too many characters")
+        codes = [raw.FPDFText_GetUnicode(self._page, index) for index in range(count)]
+        self.text = "".join(chr(code) if code < 0x110000 else "\0" for code in codes)
+        self._boxes = [self._page.get_charbox(index) for index in range(count)]
+        self._to_picture = _Transform(page, size)
 
-def _glyph(textpage: pdfium.PdfTextPage, index: int, char: str, to_picture: _Transform) -> Glyph | None:
-    from pypdfium2 import raw
+    def lines(self, first: int, last: int) -> list[Box]:
+        cited = [glyph for index in range(first, last) if (glyph := self._glyph(index))]
+        others = chain(range(first), range(last, len(self.text)))
+        return lines(cited, [self._to_picture.box(self._boxes[i]) for i in others if not self.text[i].isspace()])
 
-    if char.isspace() or raw.FPDFText_IsGenerated(textpage, index) == 1:
-        return None
-    ink, full = to_picture.box(textpage.get_charbox(index)), to_picture.box(textpage.get_charbox(index, loose=True))
-    return Glyph(ink, full, to_picture.is_standing(raw.FPDFText_GetCharAngle(textpage, index)))
+    def _glyph(self, index: int) -> Glyph | None:
+        """None for what PDFium has put in: spaces, line ends."""
+        from pypdfium2 import raw
+
+        if self.text[index].isspace() or raw.FPDFText_IsGenerated(self._page, index) == 1:
+            return None
+        ink, full = self._boxes[index], self._page.get_charbox(index, loose=True)
+        angle = raw.FPDFText_GetCharAngle(self._page, index)
+        return Glyph(self._to_picture.box(ink), self._to_picture.box(full), self._to_picture.is_standing(angle))
 
 
 class _Transform:
@@ -118,8 +128,8 @@ class _Transform:
 
     def box(self, bounds: Sequence[float]) -> Box:
         left, bottom, right, top = bounds
-        xs, ys = zip(*(self._point(x, y) for x in (left, right) for y in (bottom, top)), strict=True)
-        return min(xs), min(ys), max(xs), max(ys)
+        (x, y), (x2, y2) = self._point(left, bottom), self._point(right, top)  # it turns by quarters only
+        return min(x, x2), min(y, y2), max(x, x2), max(y, y2)
 
     def _point(self, x: float, y: float) -> tuple[float, float]:
         return (

@@ -108,21 +108,19 @@ def _occurrences(text: str, wanted: str) -> Iterator[int]:
 # -------------------------------------------------------------------------------------- characters → lines
 
 
-def lines(glyphs: Sequence[Glyph | None], first: int, last: int) -> list[Box]:
-    """A box for each line of the characters from `first` to before `last`, in their order, that touches no others. What
-    has no glyph (spaces, line ends) is passed over. Raises NotPlacedError."""
-    wanted = [glyph for glyph in glyphs[first:last] if glyph]
-    if any(glyph.standing is None for glyph in wanted):
+def lines(cited: Sequence[Glyph], others: Iterable[Box]) -> list[Box]:
+    """A box for each line of cited characters, in their order, that touches no `others`. Raises NotPlacedError."""
+    if not cited:
+        raise NotPlacedError("it leaves no ink")
+    if any(glyph.standing is None for glyph in cited):
         raise NotPlacedError("it is printed aslant")
-    others = [glyph.ink for glyph in [*glyphs[:first], *glyphs[last:]] if glyph]
+    block = _wider(_around(glyph.ink for glyph in cited))
+    near = [box for box in others if _shared(box, block) > 0]
     boxes: list[Box] = []
-    for line in _lines(wanted):
+    for line in _lines(cited):
         whole = _around(glyph.ink for glyph in line)
-        if _touched(whole, others):
-            boxes += _pieces(line, others)
-        else:
-            boxes.append(whole)
-    return [_padded(box, others) for box in boxes]
+        boxes += _pieces(line, near) if _touched(whole, near) else [whole]
+    return [_padded(box, near) for box in boxes]
 
 
 def _lines(glyphs: Iterable[Glyph]) -> Iterator[list[Glyph]]:
@@ -146,11 +144,10 @@ def _on_one_line(before: Glyph, glyph: Glyph) -> bool:
 
 def _pieces(line: Sequence[Glyph], others: Sequence[Box]) -> list[Box]:
     """A line that others stand in the way of, in as few pieces as go around them."""
-    near = [box for box in others if _shared(box, _around(glyph.ink for glyph in line)) > 0]
     pieces: list[Box] = []
     for glyph in line:
         longer = _around([pieces[-1], glyph.ink]) if pieces else glyph.ink
-        if pieces and not _touched(longer, near):
+        if pieces and not _touched(longer, others):
             pieces[-1] = longer
         else:
             pieces.append(glyph.ink)
@@ -158,10 +155,12 @@ def _pieces(line: Sequence[Glyph], others: Sequence[Box]) -> list[Box]:
 
 
 def _padded(box: Box, others: Sequence[Box]) -> Box:
-    left, top, right, bottom = box
-    padded = (left - PAD, top - PAD, right + PAD, bottom + PAD)
-    free = not any(_shared(padded, other) > _shared(box, other) for other in others)
-    return padded if free else box
+    wider = _wider(box)
+    return box if any(_shared(wider, other) > _shared(box, other) for other in others) else wider
+
+
+def _wider(box: Box) -> Box:
+    return box[0] - PAD, box[1] - PAD, box[2] + PAD, box[3] + PAD
 
 
 def _touched(box: Box, others: Iterable[Box]) -> bool:
