@@ -28,6 +28,7 @@ EXIT_CODES = (
     " at · 4 another process is writing · 5 index damaged · 6 model missing · 7 disk full or not writable · 8 too many"
     " questions are waiting · 9 a wiki does not answer · 130 interrupted"
 )
+TERMINATED = 128 + signal.SIGTERM
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
@@ -47,10 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         terminal.say(f"rag: {error}")
         return error.exit_code
     except KeyboardInterrupt as stop:
-        if sys.stderr and sys.stderr.isatty():
-            terminal.say("")  # the terminal has written ^C
-        terminal.say(str(stop) or "Stopped. What was done is safe; run the same command again to go on.")
-        return 130
+        return _interrupted(str(stop))
+    except SystemExit as end:
+        if end.code == TERMINATED:
+            terminal.say("Stopped.")
+        raise
     except BrokenPipeError:  # the reader of our output has gone: not worth a word
         _give_up_output()
         return 0
@@ -64,8 +66,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return StorageError.exit_code
 
 
+def _interrupted(message: str) -> int:
+    if sys.stderr and sys.stderr.isatty():
+        terminal.say("")  # the terminal has written ^C
+    terminal.say(message or "Stopped. What was done is safe; run the same command again to go on.")
+    return 130
+
+
 def _terminated(number: int, frame: object) -> NoReturn:
-    raise SystemExit(128 + number)
+    raise SystemExit(TERMINATED)
 
 
 def _flush() -> None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from rag.generation.extractive import Judgement
     from rag.generation.prompted import Bearing
     from rag.generation.similarity import Similarity
+    from rag.history.store import History
     from rag.reader.read import Reader
     from rag.reader.weights import Weights
     from rag.retrieval.rerank import LateInteraction, Rescored
@@ -38,16 +39,25 @@ if TYPE_CHECKING:
     from rag.sources.corpus import Corpus
     from rag.sources.folder import Folder, OnPage
     from rag.sources.missing import Dropped, Missing
+    from rag.sources.pictures import Drawer
     from rag.sources.wiki.archive import Archive
     from rag.sources.wiki.articles import Articles
     from rag.sources.wiki.find import Wanted
 
+PEOPLE = ".people"  # beside the collections, of which none's name begins with a dot
 READERS_ENCODER = "all-MiniLM-L6-v2"  # whose layers the reader has, whatever embeds
 _READING = threading.Lock()  # nobody loads a reader while another one does
 
 
 def collection(config: Config) -> Collection:
     return Collection(config.indexes, config.collection)
+
+
+def history(config: Config) -> History:
+    """All people's conversations."""
+    from rag.history.store import History
+
+    return History(config.indexes / PEOPLE)
 
 
 def embedder(config: Config) -> TextEmbedder:
@@ -285,6 +295,13 @@ def _remote(config: Config, model: str) -> Generator:
         )
     server = Server(base_url(config.api_base), os.environ.get("RAG_API_KEY", "").strip())
     return RemoteGenerator(server, model, config.api_window)
+
+
+def drawer() -> Drawer:
+    """What draws pages with what is cited marked in them: one for a process, whoever asks."""
+    from rag.sources.pictures import Drawer
+
+    return Drawer()
 
 
 def asker(

@@ -42,7 +42,7 @@ def show_json(value: object, stream: TextIO) -> None:
 
 
 def counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 class StepProgress:
@@ -74,7 +74,8 @@ class StepProgress:
 
 
 def show_trained(what: str, steps: int, seconds: float, use: str, stream: TextIO) -> None:
-    print(plain(f"{what}: trained in {counted(steps, 'step')} and {seconds:,.0f} s."), file=stream)
+    done = f"trained in {counted(steps, 'step')} and {seconds:,.0f} s" if steps else "was trained to its end before"
+    print(plain(f"{what}: {done}."), file=stream)
     print(plain(f"Ask with it: {use}"), file=stream)
 
 

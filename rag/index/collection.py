@@ -13,13 +13,26 @@ from typing import Any
 
 from rag.errors import DamagedError, FingerprintError, StorageError, UsageError
 from rag.index import audit, database, generation
+from rag.index.cited import cited
 from rag.index.ledger import Ledger
 from rag.index.lock import writer, writing
 from rag.index.names import told_apart
 from rag.index.stream import stream
 from rag.index.sync import Progress, plan, reported, sync
 from rag.index.view import View
-from rag.types import Archive, Card, Embedder, FileReport, Fingerprint, Held, Origin, Source, SyncReport
+from rag.types import (
+    Archive,
+    Card,
+    Cited,
+    Embedder,
+    FileReport,
+    Fingerprint,
+    Held,
+    Origin,
+    Passage,
+    Source,
+    SyncReport,
+)
 
 LEDGER = "ledger.sqlite"
 LOCK = "writer.lock"
@@ -191,6 +204,10 @@ class Collection:
     def named(self, name: str, prefix: bytes) -> list[bytes]:
         """The keys that begin so of what is called so."""
         return self._reading().named(name, prefix) if self.exists() else []
+
+    def cited(self, passage: Passage, span: tuple[int, int] | None = None) -> list[Cited]:
+        """Where to look for a passage of this collection, page by page; empty where it has no pages, or has changed."""
+        return cited(self._reading(), passage, span)
 
     def files(self) -> list[FileReport]:
         return [FileReport(row.name, row.outcome) for row in self._reading().files()]

@@ -223,6 +223,13 @@ class Ledger:
                 document = Document(name or "", uri or "", title, whole, *parts)
             yield id_, document
 
+    def body(self, document: int) -> tuple[str, tuple[Mark, ...]]:
+        """A document's text and its marks; nothing of one that is gone."""
+        for text, marks in self._rows("SELECT text, marks FROM documents WHERE id = ?", [document]):
+            with database.decoded(self.path):
+                return zlib.decompress(text).decode(), _marks(marks)
+        return "", ()
+
     @property
     def _articles(self) -> str:
         """The table of articles; for a reader of an older ledger, which has none, an empty one."""
