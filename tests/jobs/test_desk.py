@@ -229,7 +229,7 @@ def test_where_nothing_can_be_written_nothing_begins(tmp_path: Path) -> None:
 
 
 def _work(tmp_path: Path, *options: str) -> Work:
-    settings = {"RAG_WORDS": str(tmp_path / "indexes"), "RAG_OCR": "off"}
+    settings = {"RAG_INDEXES": str(tmp_path / "indexes"), "RAG_OCR": "off"}
     arguments = ("index", "--json", *options, "--", str(tmp_path / "notes"))
     return Work("sync", "default", "default", arguments, settings, tells=True)
 
