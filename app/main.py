@@ -15,6 +15,7 @@ def main() -> None:
         st.Page(evaluate.show, title="Evaluate", url_path="evaluate"),
         st.Page(settings.show, title="Settings", url_path="settings"),
     ]
+    st.session_state["pages"] = {page.title.lower(): page for page in pages}
     st.navigation(pages, position="top").run()
 
 
