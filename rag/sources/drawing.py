@@ -34,7 +34,8 @@ Corners = tuple[int, int, int, int]
 
 
 def draw(data: bytes, job: Mapping[str, Any]) -> Drawing:
-    """The page of `job`, `width` pixels wide, with its `text[start:end]` marked, and `span` in another colour."""
+    """The page of `job`, `width` pixels wide, with its `text[start:end]` marked, if that is any, and `span` in another
+    colour."""
     import pypdfium2
 
     try:
@@ -54,10 +55,12 @@ def draw(data: bytes, job: Mapping[str, Any]) -> Drawing:
 
 
 def _placed(page: pdfium.PdfPage, picture: Image, job: Mapping[str, Any]) -> tuple[list[Corners], list[Corners]]:
-    """The lines of what is cited, and those of the words that answer. Raises NotPlacedError."""
+    """The lines of what is cited, if anything is, and those of the words that answer. Raises NotPlacedError."""
     text, stretches = str(job["text"]), [(int(job["start"]), int(job["end"]))]
     if job["span"]:
         stretches.append((int(job["span"][0]), int(job["span"][1])))
+    if job["start"] == job["end"]:
+        return [], []
     printed: _Print = _TextLayer(page, picture.size)
     try:
         places = [find(printed.text, text, *stretch) for stretch in stretches]
