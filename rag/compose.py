@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache, lru_cache
 from pathlib import Path
@@ -44,8 +44,9 @@ if TYPE_CHECKING:
 READERS_ENCODER = "all-MiniLM-L6-v2"  # whose layers the reader has, whatever embeds
 
 
-def collection(config: Config) -> Collection:
-    return Collection(config.indexes, config.collection)
+def collection(config: Config, waiting: Callable[[str], None] | None = None) -> Collection:
+    """`waiting` is told of a process that is writing, which is then waited for."""
+    return Collection(config.indexes, config.collection, waiting)
 
 
 def embedder(config: Config) -> TextEmbedder:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -29,10 +30,11 @@ class Collection:
     """Sync, search, verify, repair. Cheap to make; files are opened when needed.
 
     Errors: UsageError for a bad or unknown name, FingerprintError for another embedder, LockedError while another
-    process writes, DamagedError and StorageError as they say.
+    process writes, DamagedError and StorageError as they say. `waiting` is told whom a writer waits for; without it, a
+    writer does not wait.
     """
 
-    def __init__(self, indexes: Path, name: str) -> None:
+    def __init__(self, indexes: Path, name: str, waiting: Callable[[str], None] | None = None) -> None:
         if not _NAME.fullmatch(name):
             raise UsageError(
                 f"{name!r} is no name for a collection: use up to 64 letters, digits, dots, dashes and underscores, "
@@ -40,6 +42,7 @@ class Collection:
             )
         self.name = name
         self.home = indexes / name
+        self._waiting = waiting
         self._ledger: Ledger | None = None
         self._snapshot: generation.Snapshot | None = None
         self._state: tuple[int, int] | None = None
@@ -60,7 +63,7 @@ class Collection:
         the collection holds."""
         self._require_something(source, root)
         self._make_home()
-        with writing(self.home / LOCK), closing(self._writable(embedder.fingerprint)) as ledger:
+        with writing(self.home / LOCK, self._waiting), closing(self._writable(embedder.fingerprint)) as ledger:
             if root is not None:
                 ledger.add_root(root)
 
@@ -89,7 +92,7 @@ class Collection:
     def repair(self) -> list[str]:
         """Rebuilds what can be rebuilt from the ledger, and says what was done. Needs no model and no source file."""
         self._require()
-        with writing(self.home / LOCK), closing(Ledger.open(self.home / LEDGER)) as ledger:
+        with writing(self.home / LOCK, self._waiting), closing(Ledger.open(self.home / LEDGER)) as ledger:
             if problems := audit.damages(ledger):
                 raise DamagedError(database.damaged_ledger(ledger.path, problems[0]))
             row = ledger.generation()
@@ -102,7 +105,7 @@ class Collection:
         """Deletes the collection, all at once as far as readers see."""
         self._require()
         self.close()
-        with writing(self.home / LOCK):
+        with writing(self.home / LOCK, self._waiting):
             away = self.home.with_name(f".removed-{self.name}-{os.getpid()}")
             try:
                 self.home.rename(away)
