@@ -19,7 +19,7 @@ from rag.index.ledger import Ledger
 from rag.index.lock import writer, writing
 from rag.index.names import told_apart
 from rag.index.stream import stream
-from rag.index.sync import Progress, plan, reported, sync
+from rag.index.sync import Progress, plan, reported, resumed, sync
 from rag.index.view import View
 from rag.types import (
     Archive,
@@ -79,7 +79,10 @@ class Collection:
         the collection holds."""
         self._require_something(source, root)
         self._make_home()
-        with writing(self.home / LOCK, self._waiting), closing(self._writable(embedder.fingerprint)) as ledger:
+        with (
+            writing(self.home / LOCK, self._waiting) as finished,
+            closing(self._writable(embedder.fingerprint)) as ledger,
+        ):
             if root is not None:
                 ledger.add_root(root)
 
@@ -93,7 +96,7 @@ class Collection:
             else:
                 report = sync(ledger, source, embedder, **how)
             publish()
-        return report
+        return report if finished else resumed(report)
 
     def plan(
         self, source: Source, *, root: Path | None = None, prune: bool = False

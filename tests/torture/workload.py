@@ -121,6 +121,9 @@ class Writer:
         self._process.kill()
         return self.ended() != 0
 
+    def running(self) -> bool:
+        return self._process.poll() is None
+
     def ended(self) -> int:
         """Waits for its end, and gives its exit code: negative for the signal that killed it."""
         return self._process.wait()
@@ -130,7 +133,9 @@ class Writer:
 
     def said(self) -> str:
         """ "0", or an exit code and its message; empty for a process that did not come to its end."""
-        return "\n".join(self._lines()).rpartition(ENDED)[2] if ENDED in "\n".join(self._lines()) else ""
+        lines = self._lines()
+        at = next((n for n, line in enumerate(lines) if line.startswith(ENDED)), len(lines))
+        return "\n".join(lines[at:]).removeprefix(ENDED)
 
     def forget(self) -> None:
         self._told.unlink()
