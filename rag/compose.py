@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache, lru_cache
 from pathlib import Path
@@ -49,8 +49,9 @@ READERS_ENCODER = "all-MiniLM-L6-v2"  # whose layers the reader has, whatever em
 _READING = threading.Lock()  # nobody loads a reader while another one does
 
 
-def collection(config: Config) -> Collection:
-    return Collection(config.indexes, config.collection)
+def collection(config: Config, waiting: Callable[[str], None] | None = None) -> Collection:
+    """`waiting` is told of a process that is writing, which is then waited for."""
+    return Collection(config.indexes, config.collection, waiting)
 
 
 def history(config: Config) -> History:

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import threading
+from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from rag.index.lock import writer, writing
 from rag.index.names import told_apart
 from rag.index.opened import Opened, opened
 from rag.index.stream import stream
-from rag.index.sync import Progress, plan, reported, sync
+from rag.index.sync import Progress, plan, reported, resumed, sync
 from rag.index.view import View
 from rag.types import (
     Archive,
@@ -44,10 +45,11 @@ class Collection:
     """Sync, search, verify, repair. Cheap to make; files are opened when needed.
 
     Errors: UsageError for a bad or unknown name, FingerprintError for another embedder, LockedError while another
-    process writes, DamagedError and StorageError as they say. Threads that share one for searching take `turns`.
+    process writes, DamagedError and StorageError as they say. `waiting` is told whom a writer waits for; without it, a
+    writer does not wait. Threads that share one for searching take `turns`.
     """
 
-    def __init__(self, indexes: Path, name: str) -> None:
+    def __init__(self, indexes: Path, name: str, waiting: Callable[[str], None] | None = None) -> None:
         if not _NAME.fullmatch(name):
             raise UsageError(
                 f"{name!r} is no name for a collection: use up to 64 letters, digits, dots, dashes and underscores, "
@@ -55,6 +57,7 @@ class Collection:
             )
         self.name = name
         self.home = indexes / name
+        self._waiting = waiting
         self.turns = threading.RLock()
         self._ledger: Ledger | None = None
         self._opened: int | None = None  # the ledger's inode
@@ -77,7 +80,10 @@ class Collection:
         the collection holds."""
         self._require_something(source, root)
         self._make_home()
-        with writing(self.home / LOCK), closing(self._writable(embedder.fingerprint)) as ledger:
+        with (
+            writing(self.home / LOCK, self._waiting) as finished,
+            closing(self._writable(embedder.fingerprint)) as ledger,
+        ):
             if root is not None:
                 ledger.add_root(root)
 
@@ -91,7 +97,7 @@ class Collection:
             else:
                 report = sync(ledger, source, embedder, **how)
             publish()
-        return report
+        return report if finished else resumed(report)
 
     def plan(
         self, source: Source, *, root: Path | None = None, prune: bool = False
@@ -106,7 +112,7 @@ class Collection:
     def repair(self) -> list[str]:
         """Rebuilds what can be rebuilt from the ledger, and says what was done. Needs no model and no source file."""
         self._require()
-        with writing(self.home / LOCK), closing(Ledger.open(self.home / LEDGER)) as ledger:
+        with writing(self.home / LOCK, self._waiting), closing(Ledger.open(self.home / LEDGER)) as ledger:
             if problems := audit.damages(ledger):
                 raise DamagedError(database.damaged_ledger(ledger.path, problems[0]))
             row = ledger.generation()
@@ -119,7 +125,7 @@ class Collection:
         """Deletes the collection, all at once as far as readers see."""
         self._require()
         self.close()
-        with writing(self.home / LOCK):
+        with writing(self.home / LOCK, self._waiting):
             away = self.home.with_name(f".removed-{self.name}-{os.getpid()}")
             try:
                 self.home.rename(away)
