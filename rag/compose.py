@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache, lru_cache
@@ -37,13 +38,15 @@ if TYPE_CHECKING:
     from rag.retrieval.reread import ReaderRanking
     from rag.sources.corpus import Corpus
     from rag.sources.folder import Folder, OnPage
-    from rag.sources.missing import Missing
+    from rag.sources.missing import Dropped, Missing
+    from rag.sources.pictures import Drawer
     from rag.sources.wiki.archive import Archive
     from rag.sources.wiki.articles import Articles
     from rag.sources.wiki.find import Wanted
 
 PEOPLE = ".people"  # beside the collections, of which none's name begins with a dot
 READERS_ENCODER = "all-MiniLM-L6-v2"  # whose layers the reader has, whatever embeds
+_READING = threading.Lock()  # nobody loads a reader while another one does
 
 
 def collection(config: Config) -> Collection:
@@ -118,6 +121,18 @@ def articles(config: Config, wanted: Wanted, language: str = "en", api: str = ""
     return Articles(Wiki(api, language, config.contact), lambda wiki: asked(wiki, wanted))
 
 
+def dropped_articles(config: Config, names: Sequence[str]) -> Dropped:
+    """What lets go of articles, by their names. Raises UsageError for one that the collection does not hold."""
+    from rag.sources.missing import Dropped
+
+    into, keys = collection(config), []
+    for name in names:
+        if not (found := into.named(name, b"wiki:")):
+            raise UsageError(f"Collection {config.collection!r} holds no article called {name!r}. Nothing was changed.")
+        keys += found
+    return Dropped(keys)
+
+
 def held_articles(config: Config, api: str = "") -> tuple[list[Articles], list[str]]:
     """The articles that the collection holds, one source for each wiki, to be refreshed; and why others are not. Only
     Wikipedias are asked, and the wiki at `api`."""
@@ -163,31 +178,37 @@ def reranker(config: Config, found: Retriever, by: TextEmbedder) -> Rescored | L
     return LateInteraction(found, by)
 
 
-@lru_cache(maxsize=1)  # retrieval and writing share one
 def reader(config: Config) -> Reader | None:
-    """What reads the best hits, and finds the words that answer. None where it is not wanted, or where none came along:
-    then late interaction and the extractive writer do without. Raises ModelError when one was asked for by name."""
+    """What reads the best hits, and finds the words that answer: one in this process, for retrieval and writing. None
+    where it is not wanted, or where none came along: then late interaction and the extractive writer do without. Raises
+    ModelError when one was asked for by name."""
+    with _READING:
+        return _reader(config.rerank, config.reader, config.device)
+
+
+@lru_cache(maxsize=1)  # whatever else the configuration says
+def _reader(rerank: str, folder: str, device: str) -> Reader | None:
     from rag.encoder.embed import resolved
     from rag.reader.read import Reader
 
-    trained = _readers_weights(config)
-    return Reader(_checkpoint(READERS_ENCODER), trained, resolved(config.device)) if trained else None
+    trained = _readers_weights(rerank, folder)
+    return Reader(_checkpoint(READERS_ENCODER), trained, resolved(device)) if trained else None
 
 
 def reranked_by(config: Config) -> str:
     """What the best hits are read by in fact, for the record: a reader by its file's SHA-256, or what stands in."""
     if config.rerank != READER:
         return config.rerank
-    trained = _readers_weights(config)
+    trained = _readers_weights(config.rerank, config.reader)
     return f"{READER} {hashlib.sha256(trained.path.read_bytes()).hexdigest()[:16]}" if trained else LATE
 
 
-def _readers_weights(config: Config) -> Weights | None:
+def _readers_weights(rerank: str, folder: str) -> Weights | None:
     from rag.reader.weights import FILE, SHIPPED, read
 
-    if config.rerank != READER or not (config.reader or (SHIPPED / FILE).is_file()):
+    if rerank != READER or not (folder or (SHIPPED / FILE).is_file()):
         return None
-    return read(Path(config.reader).expanduser() if config.reader else SHIPPED)
+    return read(Path(folder).expanduser() if folder else SHIPPED)
 
 
 def writer(
@@ -276,21 +297,30 @@ def _remote(config: Config, model: str) -> Generator:
     return RemoteGenerator(server, model, config.api_window)
 
 
+def drawer() -> Drawer:
+    """What draws pages with what is cited marked in them: one for a process, whoever asks."""
+    from rag.sources.pictures import Drawer
+
+    return Drawer()
+
+
 def asker(
     config: Config,
     among: Collection,
     pattern: str | None = None,
     only: Origin | None = None,
     tell: Tell = ignore,
+    by: TextEmbedder | None = None,
 ) -> Asker:
-    """What answers questions, one after the other or several at a time, over the collection as it then is."""
+    """What answers questions, one after the other or several at a time, over the collection as it then is. `by` is the
+    configuration's embedder where it is loaded already."""
     from rag.answer import Asker
     from rag.generation.followup import RuleRewriter
     from rag.generation.standalone import ModelRewriter
     from rag.retrieval.current import Current
 
-    by = embedder(config)
-    found = Current(lambda: among.state, lambda: retriever(config, among, by, pattern, only))
+    by = by or embedder(config)
+    found = Current(lambda: among.state, lambda: retriever(config, among, by, pattern, only), among.turns)
     if config.rerank == READER and reader(config) is None:
         tell("The reader's weights did not come along: the best hits are read by late interaction, and quoted by rule.")
     chat_model = None if config.model == EXTRACTIVE else generator(config, tell=tell)

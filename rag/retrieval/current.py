@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from rag.types import Hit, Retriever
 
 
 class Current:
-    """A Retriever, made anew by `make` whenever `state` has changed. Threads that share it take turns."""
+    """A Retriever, made anew by `make` whenever `state` has changed. Threads that share it, or what it searches, take
+    turns by `turns`."""
 
-    def __init__(self, state: Callable[[], object], make: Callable[[], Retriever]) -> None:
+    def __init__(
+        self,
+        state: Callable[[], object],
+        make: Callable[[], Retriever],
+        turns: AbstractContextManager[object] | None = None,
+    ) -> None:
         self._state = state
         self._make = make
-        self._lock = threading.Lock()
-        self._made_at = state()
-        self._made = make()
+        self._turns = turns or threading.Lock()
+        with self._turns:
+            self._made_at = state()
+            self._made = make()
 
     def retrieve(self, question: str, k: int) -> list[Hit]:
-        with self._lock:
+        with self._turns:
             state = self._state()
             if state != self._made_at:
                 self._made = self._make()
