@@ -17,6 +17,7 @@ from rag.index.cited import cited
 from rag.index.ledger import Ledger
 from rag.index.lock import writer, writing
 from rag.index.names import told_apart
+from rag.index.opened import Opened, opened
 from rag.index.stream import stream
 from rag.index.sync import Progress, plan, reported, sync
 from rag.index.view import View
@@ -208,6 +209,10 @@ class Collection:
     def cited(self, passage: Passage, span: tuple[int, int] | None = None) -> list[Cited]:
         """Where to look for a passage of this collection, page by page; empty where it has no pages, or has changed."""
         return cited(self._reading(), passage, span)
+
+    def opened(self, name: str, uri: str = "") -> Opened | None:
+        """A document to be read, by what `Passage` calls it, or by its name alone."""
+        return opened(self._reading(), name, uri)
 
     def files(self) -> list[FileReport]:
         return [FileReport(row.name, row.outcome) for row in self._reading().files()]

@@ -32,7 +32,8 @@ Corners = tuple[int, int, int, int]
 
 
 def draw(data: bytes, job: Mapping[str, Any]) -> Drawing:
-    """The page of `job`, `width` pixels wide, with its `text[start:end]` marked, and `span` in another colour."""
+    """The page of `job`, `width` pixels wide, with its `text[start:end]` marked, if that is any, and `span` in another
+    colour."""
     import pypdfium2
 
     try:
@@ -48,7 +49,8 @@ def draw(data: bytes, job: Mapping[str, Any]) -> Drawing:
     problem = ""
     try:
         printed = _Print(page, picture.size)
-        found = _visible(printed.lines(*find(printed.text, text, start, end)), picture)
+        if start < end:
+            found = _visible(printed.lines(*find(printed.text, text, start, end)), picture)
         if span:
             narrow = _visible(printed.lines(*find(printed.text, text, *span)), picture)
     except NotPlacedError as error:
