@@ -8,26 +8,18 @@ from app import ask, evaluate, library, login, settings
 
 
 def main() -> None:
-<<<<<<< HEAD
     st.set_page_config(page_title="Beluga RAG", layout="centered")
-=======
-    st.set_page_config(page_title="Beluga RAG", layout="wide")
     person = login.person()
->>>>>>> people
     pages = [
         st.Page(ask.show, title="Ask", url_path="ask", default=True),
         st.Page(library.show, title="Library", url_path="library"),
         st.Page(evaluate.show, title="Evaluate", url_path="evaluate"),
         st.Page(settings.show, title="Settings", url_path="settings"),
     ]
-<<<<<<< HEAD
     st.session_state["pages"] = {page.title.lower(): page for page in pages}
-    st.navigation(pages, position="top").run()
-=======
     page = st.navigation(pages, position="top")
     login.show_person(person)
     page.run()
->>>>>>> people
 
 
 main()
