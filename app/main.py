@@ -6,9 +6,10 @@ import streamlit as st
 
 from app import ask, evaluate, library, login, settings
 
+TABLES = {"library", "evaluate"}  # pages that need the room
+
 
 def main() -> None:
-    st.set_page_config(page_title="Beluga RAG", layout="centered")
     person = login.person()
     pages = [
         st.Page(ask.show, title="Ask", url_path="ask", default=True),
@@ -17,9 +18,10 @@ def main() -> None:
         st.Page(settings.show, title="Settings", url_path="settings"),
     ]
     st.session_state["pages"] = {page.title.lower(): page for page in pages}
-    page = st.navigation(pages, position="top")
+    chosen = st.navigation(pages, position="top")
+    st.set_page_config(page_title="Beluga RAG", layout="wide" if chosen.url_path in TABLES else "centered")
     login.show_person(person)
-    page.run()
+    chosen.run()
 
 
 main()

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rag import __version__, terminal
-from rag.commands import asking, evaluation, models, training, wikipedia
+from rag.commands import add_progress_option, asking, evaluation, models, training, wikipedia
 from rag.errors import RagError, StorageError, UsageError
+from rag.progress import sync_progress
 from rag.shapes import hits_shape, sync_shape
 from rag.types import Origin
 
@@ -122,6 +123,7 @@ def _parser() -> argparse.ArgumentParser:
 
     index.add_argument("--limit", metavar="N", help="of a ZIM archive or XML dump, only the first N articles")
     index.add_argument("--namespace", action="append", type=int, default=[], metavar="N", help="of a dump (default: 0)")
+    add_progress_option(index)
 
     search = command("search", _search, "find the passages that a question is about")
     search.add_argument("question", metavar="QUESTION")
@@ -167,7 +169,7 @@ def _index(options: argparse.Namespace) -> int:
     collection = compose.collection(config)
     globs, prune = (options.include, options.exclude), options.prune
     limits = (options.limit and whole_number("--limit", options.limit, most=None), options.namespace)
-    with terminal.SyncProgress(sys.stderr) as bar:
+    with sync_progress(options.progress, sys.stderr) as bar:
         try:
             sources = [
                 compose.archive(path, *limits) or compose.source(config, path, *globs, bar.pages)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from rag.retrieval.reread import ReaderRanking
     from rag.sources.corpus import Corpus
     from rag.sources.folder import Folder, OnPage
-    from rag.sources.missing import Missing
+    from rag.sources.missing import Dropped, Missing
     from rag.sources.pictures import Drawer
     from rag.sources.wiki.archive import Archive
     from rag.sources.wiki.articles import Articles
@@ -119,6 +119,18 @@ def articles(config: Config, wanted: Wanted, language: str = "en", api: str = ""
     from rag.sources.wiki.find import asked
 
     return Articles(Wiki(api, language, config.contact), lambda wiki: asked(wiki, wanted))
+
+
+def dropped_articles(config: Config, names: Sequence[str]) -> Dropped:
+    """What lets go of articles, by their names. Raises UsageError for one that the collection does not hold."""
+    from rag.sources.missing import Dropped
+
+    into, keys = collection(config), []
+    for name in names:
+        if not (found := into.named(name, b"wiki:")):
+            raise UsageError(f"Collection {config.collection!r} holds no article called {name!r}. Nothing was changed.")
+        keys += found
+    return Dropped(keys)
 
 
 def held_articles(config: Config, api: str = "") -> tuple[list[Articles], list[str]]:

@@ -134,6 +134,20 @@ class Reading:
     document: Document | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A file or an article as a collection holds it, whether anything could be read of it or not. `key` is the Entry's;
+    `revised` is when an article's revision was made (ISO 8601), and empty of anything else."""
+
+    key: bytes
+    name: str
+    uri: str
+    size: int
+    outcome: Outcome
+    origin: Origin = Origin.PRIVATE
+    revised: str = ""
+
+
 # ------------------------------------------------------------------------------------- passages and hits
 
 

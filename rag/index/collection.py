@@ -21,7 +21,19 @@ from rag.index.opened import Opened, opened
 from rag.index.stream import stream
 from rag.index.sync import Progress, plan, reported, sync
 from rag.index.view import View
-from rag.types import Archive, Card, Cited, Embedder, FileReport, Fingerprint, Origin, Passage, Source, SyncReport
+from rag.types import (
+    Archive,
+    Card,
+    Cited,
+    Embedder,
+    FileReport,
+    Fingerprint,
+    Held,
+    Origin,
+    Passage,
+    Source,
+    SyncReport,
+)
 
 LEDGER = "ledger.sqlite"
 LOCK = "writer.lock"
@@ -190,6 +202,10 @@ class Collection:
         """The titles of what is held under keys that begin so."""
         return dict(self._reading().titles(prefix)) if self.exists() else {}
 
+    def named(self, name: str, prefix: bytes) -> list[bytes]:
+        """The keys that begin so of what is called so."""
+        return self._reading().named(name, prefix) if self.exists() else []
+
     def cited(self, passage: Passage, span: tuple[int, int] | None = None) -> list[Cited]:
         """Where to look for a passage of this collection, page by page; empty where it has no pages, or has changed."""
         return cited(self._reading(), passage, span)
@@ -200,6 +216,11 @@ class Collection:
 
     def files(self) -> list[FileReport]:
         return [FileReport(row.name, row.outcome) for row in self._reading().files()]
+
+    def held(self, part: str = "", most: int = 10_000) -> list[Held]:
+        """Files and articles by name, with all that people may want to know of them: the first ones of those that have
+        a text in their name."""
+        return list(self._reading().held(part, most))
 
     def verify(self) -> list[str]:
         """Everything that is not as it should be; empty for a collection that is whole."""
