@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import views
-from app.conversation import Conversation
+from app.chat import Chat
 from app.views import literal
 from rag.config import EXTRACTIVE
 from rag.types import Answer
@@ -13,9 +13,9 @@ from rag.types import Answer
 _OPEN = "details"
 
 
-def show(conversation: Conversation) -> None:
+def show(chat: Chat) -> None:
     """Opens the drawer of the answer that was asked about, once."""
-    answer = conversation.answered(st.session_state.pop(_OPEN, 0))
+    answer = chat.answered(st.session_state.pop(_OPEN, 0))
     if answer:
         _drawer(answer)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import streamlit as st
 
 from app import conversations, shared
@@ -25,12 +27,8 @@ def show() -> None:
         st.session_state["collection"] = address.collection
         st.selectbox("Collection", names, key="collection", width=240, on_change=_choose)
         is_narrowed = bool(address.pattern or address.only)
-        with st.popover(
-            "Filtered" if is_narrowed else "Filter",
-            icon=":material/filter_alt:",
-            type="secondary" if is_narrowed else "tertiary",
-            key="filter",
-        ):
+        kind: Literal["secondary", "tertiary"] = "secondary" if is_narrowed else "tertiary"
+        with st.popover("Filtered" if is_narrowed else "Filter", icon=":material/filter_alt:", type=kind, key="filter"):
             _filter()
         conversations.menu()
     if is_narrowed:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from app import login, people
 from app.address import Address, read, written
-from app.conversation import Keeper
+from app.chat import Keeper
 from rag import compose
 from rag.answer import DEFAULT_HITS
 from rag.config import EXTRACTIVE, REMOTE, Config
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from rag.encoder.embed import TextEmbedder
     from rag.sources.pictures import Drawer
 
-LEDGER = "ledger.sqlite"
 FILTERS = 16  # combinations of settings and filters that are held ready
 
 
@@ -92,17 +92,18 @@ def missing_model(model: str) -> str:
     return f"{model} has to be downloaded before it can answer. Settings say what that takes, and do it."
 
 
-def collections(config: Config) -> list[str]:
-    """The names of all that can be asked, sorted."""
-    return sorted(path.parent.name for path in config.indexes.glob(f"*/{LEDGER}"))
-
-
 # ---------------------------------------------------------------------------------------------- of the tab
+
+
+def collections(config: Config) -> list[str]:
+    """The names of all that whoever looks may ask, sorted."""
+    return list(people.collections(config, login.person()))
 
 
 def settings() -> Config:
     """The environment's, with what this tab has set, over the collection that it looks at."""
-    return replace(environment(), **st.session_state.get("settings", {}), collection=address().collection)
+    config = replace(environment(), **st.session_state.get("settings", {}))
+    return people.at(config, login.person(), address().collection)
 
 
 def set_settings(**changed: object) -> None:
@@ -143,11 +144,7 @@ def show_address() -> None:
 
 def keeper() -> Keeper:
     """What keeps and finds the conversations of whoever this tab belongs to."""
-    return Keeper(compose.history(environment()), owner())
-
-
-def owner() -> str:
-    return "local"
+    return Keeper(compose.history(environment()), login.person().id)
 
 
 def page(name: str) -> Page:

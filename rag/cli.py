@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rag import __version__, terminal
-from rag.commands import add_progress_option, asking, evaluation, models, training, wikipedia
+from rag.commands import add_progress_option, asking, evaluation, models, page, training, wikipedia
 from rag.errors import RagError, StorageError, UsageError
 from rag.progress import sync_progress
 from rag.shapes import hits_shape, sync_shape
@@ -137,6 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     asking.add(command)
+    page.add(commands)
     command("info", _info, "what a collection holds")
     command("verify", _verify, "prove that a collection is whole")
     command("repair", _repair, "rebuild what can be rebuilt, from the ledger")
