@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import ask, evaluate, library, settings
+from app import ask, evaluate, library, login, settings
 
 TABLES = {"library", "evaluate"}  # pages that need the room
 
 
 def main() -> None:
+    person = login.person()
     pages = [
         st.Page(ask.show, title="Ask", url_path="ask", default=True),
         st.Page(library.show, title="Library", url_path="library"),
@@ -18,6 +19,7 @@ def main() -> None:
     ]
     chosen = st.navigation(pages, position="top")
     st.set_page_config(page_title="Beluga RAG", layout="wide" if chosen.url_path in TABLES else "centered")
+    login.show_person(person)
     chosen.run()
 
 

@@ -43,7 +43,7 @@ def embedder(config: Config) -> TextEmbedder:
 
 def asker(config: Config, pattern: str, only: Origin | None, tell: Callable[[str], None]) -> Asker:
     """What answers questions over a collection, or over what a filter leaves of it. `tell` hears what loading does."""
-    settled = replace(config, passages=Config.passages)  # these are told with each question
+    settled = replace(config, passages=Config().passages)  # these are told with each question
     return _asker(settled, pattern, only, tell)
 
 

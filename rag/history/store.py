@@ -119,7 +119,7 @@ class History:
 
     def begin(self, owner: str, collection: str, answer: Answer) -> Conversation:
         """A new conversation with its first turn, named by its question."""
-        id_, now, title = secrets.token_urlsafe(16), _now(), _title(answer.question)
+        id_, now, title = secrets.token_hex(16), _now(), _title(answer.question)
         with self._writing() as db:
             db.execute(
                 "INSERT INTO conversations VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
