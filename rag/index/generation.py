@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rag.errors import StorageError
-from rag.index.ledger import GenerationRow, Ledger
+from rag.index.ledger import Ledger
+from rag.index.rows import GenerationRow
 from rag.index.vectors import Delta, VectorIndex
 from rag.index.words import WordIndex
 

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from rag.index.chunk import chunk
-from rag.index.ledger import FileRow, Ledger, digest
+from rag.index.ledger import Ledger
+from rag.index.rows import FileRow, digest
 from rag.types import Embedder, Entry, FileReport, Outcome, Passage, Reading, Source, Status, SyncReport
 
 if TYPE_CHECKING:
