@@ -176,15 +176,12 @@ class Collection:
 
     def info(self) -> dict[str, Any]:
         ledger = self._reading()
-        statuses: dict[str, int] = {}
-        for row in ledger.files():
-            statuses[row.outcome.status] = statuses.get(row.outcome.status, 0) + 1
         published = ledger.generation()
         return {
             "collection": self.name,
             "folder": str(self.home),
             **ledger.counts(),
-            "statuses": statuses,
+            "statuses": ledger.statuses(),
             "model": ledger.fingerprint.model,
             "revision": ledger.fingerprint.revision,
             "dimension": ledger.fingerprint.dimension,

@@ -261,6 +261,10 @@ class Queries:
         tables = {"files": "files", "documents": "documents", "articles": self._articles, "passages": "passages"}
         return {name: self._one(f"SELECT count(*) FROM {table}") for name, table in tables.items()}
 
+    def statuses(self) -> dict[str, int]:
+        """How many files ended so."""
+        return dict(self._rows("SELECT status, count(*) FROM files GROUP BY status ORDER BY min(key)"))
+
     def newest_passage(self) -> int:
         return self._one("SELECT max(id) FROM passages") or 0
 
