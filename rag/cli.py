@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rag import __version__, terminal
-from rag.commands import asking, evaluation, models, training, wikipedia
+from rag.commands import asking, evaluation, models, moving, training, wikipedia
 from rag.errors import RagError, StorageError, UsageError
 from rag.shapes import hits_shape, sync_shape
 from rag.types import Origin
@@ -130,6 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     command("repair", _repair, "rebuild what can be rebuilt, from the ledger")
     remove = command("remove", _remove, "delete a collection (never your documents)")
     remove.add_argument("--yes", action="store_true", help="do not ask")
+    moving.add(command)
     evaluation.add(command)
     models.add(command)
     training.add(command)

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
 from rag.errors import LockedError, StorageError
 
+Wait = Callable[[str], None]  # told who holds a lock that is waited for
+
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Holds the lock file at `path`. Raises LockedError, naming the other process, when it is held."""
+def writing(path: Path, wait: Wait | None = None) -> Iterator[None]:
+    """Holds the lock file at `path`. When another process does, it is waited for, which `wait` is told; without a
+    `wait`, LockedError names it."""
     handle = _opened(path)
     try:
-        _lock(handle, path)
+        _lock(handle, path, wait)
         while not _still_there(handle, path):  # the collection was removed between opening and locking
             os.close(handle)
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             handle = _opened(path)
-            _lock(handle, path)
+            _lock(handle, path, wait)
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"pid {os.getpid()}, since {datetime.now():%H:%M}".encode(), 0)
         try:
@@ -57,11 +60,15 @@ def _opened(path: Path) -> int:
         raise StorageError(f"Cannot write {path}: {error.strerror}. Nothing was changed.") from error
 
 
-def _lock(handle: int, path: Path) -> None:
+def _lock(handle: int, path: Path, wait: Wait | None) -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         holder = os.pread(handle, 200, 0).decode(errors="replace").strip() or "unknown"
+        if wait:
+            wait(holder)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            return
         raise LockedError(
             f"Another process is writing to {path.parent} ({holder}). Nothing was changed; "
             "run again when it has ended. Searching and asking go on meanwhile."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from rag.errors import FingerprintError
 from rag.types import Hit, Retriever
 
 
@@ -20,8 +21,13 @@ class Current:
 
     def retrieve(self, question: str, k: int) -> list[Hit]:
         with self._lock:
-            state = self._state()
-            if state != self._made_at:
-                self._made = self._make()
-                self._made_at = state  # only now: a retriever that could not be made is tried again
-            return self._made.retrieve(question, k)
+            while True:
+                state = self._state()
+                if state != self._made_at:
+                    self._made = self._make()
+                    self._made_at = state  # only now: a retriever that could not be made is tried again
+                try:
+                    return self._made.retrieve(question, k)
+                except FingerprintError:  # embedded anew between one search and the next
+                    if self._state() == state:
+                        raise
