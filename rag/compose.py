@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,23 +32,34 @@ if TYPE_CHECKING:
     from rag.generation.extractive import Judgement
     from rag.generation.prompted import Bearing
     from rag.generation.similarity import Similarity
+    from rag.history.store import History
     from rag.reader.read import Reader
     from rag.reader.weights import Weights
     from rag.retrieval.rerank import LateInteraction, Rescored
     from rag.retrieval.reread import ReaderRanking
     from rag.sources.corpus import Corpus
     from rag.sources.folder import Folder, OnPage
-    from rag.sources.missing import Missing
+    from rag.sources.missing import Dropped, Missing
+    from rag.sources.pictures import Drawer
     from rag.sources.wiki.archive import Archive
     from rag.sources.wiki.articles import Articles
     from rag.sources.wiki.find import Wanted
 
 DEFAULT_EMBEDDER = "all-MiniLM-L6-v2"  # of a new collection
+PEOPLE = ".people"  # beside the collections, of which none's name begins with a dot
 READERS_ENCODER = "all-MiniLM-L6-v2"  # whose layers the reader has, whatever embeds
+_LOADING = threading.Lock()  # nobody loads an embedder or a reader while another one does
 
 
 def collection(config: Config) -> Collection:
     return Collection(config.indexes, config.collection)
+
+
+def history(config: Config) -> History:
+    """All people's conversations."""
+    from rag.history.store import History
+
+    return History(config.indexes / PEOPLE)
 
 
 def embedder(config: Config) -> TextEmbedder:
@@ -59,8 +71,10 @@ def embedder(config: Config) -> TextEmbedder:
 
 
 def named_embedder(config: Config, name: str = "") -> TextEmbedder:
-    """By name, folder or hub id; without one, what is set, or else what a new collection gets."""
-    return _embedder(name or (DEFAULT_EMBEDDER if config.embedder == AUTO else config.embedder), config.device)
+    """By name, folder or hub id; without one, what is set, or else what a new collection gets. One in this process,
+    whoever asks."""
+    with _LOADING:
+        return _embedder(name or (DEFAULT_EMBEDDER if config.embedder == AUTO else config.embedder), config.device)
 
 
 def own_embedder(made_by: Fingerprint, called: str) -> str:
@@ -137,6 +151,18 @@ def articles(config: Config, wanted: Wanted, language: str = "en", api: str = ""
     return Articles(Wiki(api, language, config.contact), lambda wiki: asked(wiki, wanted))
 
 
+def dropped_articles(config: Config, names: Sequence[str]) -> Dropped:
+    """What lets go of articles, by their names. Raises UsageError for one that the collection does not hold."""
+    from rag.sources.missing import Dropped
+
+    into, keys = collection(config), []
+    for name in names:
+        if not (found := into.named(name, b"wiki:")):
+            raise UsageError(f"Collection {config.collection!r} holds no article called {name!r}. Nothing was changed.")
+        keys += found
+    return Dropped(keys)
+
+
 def held_articles(config: Config, api: str = "") -> tuple[list[Articles], list[str]]:
     """The articles that the collection holds, one source for each wiki, to be refreshed; and why others are not. Only
     Wikipedias are asked, and the wiki at `api`."""
@@ -182,31 +208,37 @@ def reranker(config: Config, found: Retriever, by: TextEmbedder) -> Rescored | L
     return LateInteraction(found, by)
 
 
-@lru_cache(maxsize=1)  # retrieval and writing share one
 def reader(config: Config) -> Reader | None:
-    """What reads the best hits, and finds the words that answer. None where it is not wanted, or where none came along:
-    then late interaction and the extractive writer do without. Raises ModelError when one was asked for by name."""
+    """What reads the best hits, and finds the words that answer: one in this process, for retrieval and writing. None
+    where it is not wanted, or where none came along: then late interaction and the extractive writer do without. Raises
+    ModelError when one was asked for by name."""
+    with _LOADING:
+        return _reader(config.rerank, config.reader, config.device)
+
+
+@lru_cache(maxsize=1)  # whatever else the configuration says
+def _reader(rerank: str, folder: str, device: str) -> Reader | None:
     from rag.encoder.embed import resolved
     from rag.reader.read import Reader
 
-    trained = _readers_weights(config)
-    return Reader(_checkpoint(READERS_ENCODER), trained, resolved(config.device)) if trained else None
+    trained = _readers_weights(rerank, folder)
+    return Reader(_checkpoint(READERS_ENCODER), trained, resolved(device)) if trained else None
 
 
 def reranked_by(config: Config) -> str:
     """What the best hits are read by in fact, for the record: a reader by its file's SHA-256, or what stands in."""
     if config.rerank != READER:
         return config.rerank
-    trained = _readers_weights(config)
+    trained = _readers_weights(config.rerank, config.reader)
     return f"{READER} {hashlib.sha256(trained.path.read_bytes()).hexdigest()[:16]}" if trained else LATE
 
 
-def _readers_weights(config: Config) -> Weights | None:
+def _readers_weights(rerank: str, folder: str) -> Weights | None:
     from rag.reader.weights import FILE, SHIPPED, read
 
-    if config.rerank != READER or not (config.reader or (SHIPPED / FILE).is_file()):
+    if rerank != READER or not (folder or (SHIPPED / FILE).is_file()):
         return None
-    return read(Path(config.reader).expanduser() if config.reader else SHIPPED)
+    return read(Path(folder).expanduser() if folder else SHIPPED)
 
 
 def writer(
@@ -295,6 +327,13 @@ def _remote(config: Config, model: str) -> Generator:
     return RemoteGenerator(server, model, config.api_window)
 
 
+def drawer() -> Drawer:
+    """What draws pages with what is cited marked in them: one for a process, whoever asks."""
+    from rag.sources.pictures import Drawer
+
+    return Drawer()
+
+
 def asker(
     config: Config,
     among: Collection,
@@ -310,7 +349,8 @@ def asker(
 
     by = embedder(config)
     # What others do meanwhile is found, and if they embed it anew, with the embedder that it then takes.
-    found = Current(lambda: among.state, lambda: retriever(config, among, embedder(config), pattern, only))
+    make = partial(retriever, config, among, pattern=pattern, only=only)
+    found = Current(lambda: among.state, lambda: make(embedder(config)), among.turns)
     if config.rerank == READER and reader(config) is None:
         tell("The reader's weights did not come along: the best hits are read by late interaction, and quoted by rule.")
     chat_model = None if config.model == EXTRACTIVE else generator(config, tell=tell)

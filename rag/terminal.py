@@ -42,7 +42,7 @@ def show_json(value: object, stream: TextIO) -> None:
 
 
 def counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 class StepProgress:
@@ -74,7 +74,8 @@ class StepProgress:
 
 
 def show_trained(what: str, steps: int, seconds: float, use: str, stream: TextIO) -> None:
-    print(plain(f"{what}: trained in {counted(steps, 'step')} and {seconds:,.0f} s."), file=stream)
+    done = f"trained in {counted(steps, 'step')} and {seconds:,.0f} s" if steps else "was trained to its end before"
+    print(plain(f"{what}: {done}."), file=stream)
     print(plain(f"Ask with it: {use}"), file=stream)
 
 
@@ -133,14 +134,18 @@ class SyncProgress:
         self._bar.update(self._task, description=plain(f"{name}: page {done} of {of} by OCR"))
 
     def stopped(self) -> str:
-        """How far it got, for whoever stops it. Empty when it had not begun."""
-        if not self._files:
-            return ""
-        are = "is" if self._files == 1 else "are"
-        return f"Stopped. {self._count()} {are} done; run the same command again to go on."
+        return stopped(self._files_done, self._files)
 
     def _count(self) -> str:
         return f"{self._files_done} of {counted(self._files, 'file')}"
+
+
+def stopped(done: int, files: int) -> str:
+    """How far a sync got, for whoever stops it. Empty when it had not begun."""
+    if not files:
+        return ""
+    are = "is" if files == 1 else "are"
+    return f"Stopped. {done} of {counted(files, 'file')} {are} done; run the same command again to go on."
 
 
 def combined(reports: Sequence[SyncReport]) -> SyncReport:

@@ -134,6 +134,20 @@ class Reading:
     document: Document | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A file or an article as a collection holds it, whether anything could be read of it or not. `key` is the Entry's;
+    `revised` is when an article's revision was made (ISO 8601), and empty of anything else."""
+
+    key: bytes
+    name: str
+    uri: str
+    size: int
+    outcome: Outcome
+    origin: Origin = Origin.PRIVATE
+    revised: str = ""
+
+
 # ------------------------------------------------------------------------------------- passages and hits
 
 
@@ -203,6 +217,52 @@ class Hit:
     passage: Passage
     score: float
     extract: Extract | None = None
+
+
+# ----------------------------------------------------------------------------------------------- evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Cited:
+    """Where to look for a cited passage: a page of a file, by its path (`key`), as it was when it was indexed.
+
+    `text` is all that was read of that page, of which `text[start:end]` is cited; `span` (also offsets into it) are the
+    words that answer, if they are on this page.
+    """
+
+    key: bytes
+    version: str
+    page: int
+    text: str
+    start: int
+    end: int
+    span: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rectangle:
+    """In pixels of a picture, from its upper left; `right` and `bottom` are the first that no longer belong to it."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A page as it is printed, with what is cited marked in it, a rectangle a line.
+
+    `problem` is empty when all of it is marked. Otherwise it says what is not, fit to be shown: a place that is in
+    doubt is left unmarked. `png` is empty where the page itself could not be drawn.
+    """
+
+    png: bytes
+    width: int
+    height: int
+    lines: tuple[Rectangle, ...] = ()
+    span: tuple[Rectangle, ...] = ()
+    problem: str = ""
 
 
 # ------------------------------------------------------------------------------------------------ answers

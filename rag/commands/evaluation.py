@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from rag import terminal
-from rag.commands import Command
+from rag.commands import Command, add_progress_option
 from rag.commands.models import add_model_options, model_options
+from rag.progress import question_progress
 
 if TYPE_CHECKING:
     from rag.config import Config
@@ -47,6 +48,7 @@ def add(command: Command) -> None:
         metavar="METRIC=VALUE",
         help="exit with 1 when a figure is worse (higher, where lower is better); may be repeated",
     )
+    add_progress_option(evaluate)
     compare = command("compare", _compare, "what changed between two runs, and how surely")
     compare.add_argument("before", type=Path, metavar="A")
     compare.add_argument("after", type=Path, metavar="B")
@@ -87,7 +89,6 @@ def _eval(options: argparse.Namespace) -> int:
 def _measured(options: argparse.Namespace, examples: Sequence[Example], skipped: Sequence[BadRow]) -> Report:
     from rag import compose
     from rag.answer import Asker
-    from rag.evaluation import show
     from rag.evaluation.run import evaluate, evaluate_retrieval
 
     config = _config(options, **model_options(options))
@@ -99,7 +100,7 @@ def _measured(options: argparse.Namespace, examples: Sequence[Example], skipped:
     settings = _settings(config, collection, by, options)
     if examples:
         retriever.retrieve(examples[0].question, 1)  # engines are loaded outside of the measured time
-    with show.progress("questions") as progress:
+    with question_progress(options.progress) as progress:
         how: _How = {
             "settings": settings,
             "lost_by": _lost_by(_stages(config, collection, by, options.k)),

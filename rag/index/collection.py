@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import threading
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from rag.errors import DamagedError, StorageError, UsageError
 from rag.index import audit, database, generation
+from rag.index.cited import cited
 from rag.index.fingerprints import require_same
 from rag.index.inventory import inventory
 from rag.index.ledger import Ledger
@@ -19,7 +21,19 @@ from rag.index.names import told_apart
 from rag.index.stream import stream
 from rag.index.sync import Progress, plan, reported, sync
 from rag.index.view import View
-from rag.types import Archive, Card, Embedder, FileReport, Fingerprint, Origin, Source, SyncReport
+from rag.types import (
+    Archive,
+    Card,
+    Cited,
+    Embedder,
+    FileReport,
+    Fingerprint,
+    Held,
+    Origin,
+    Passage,
+    Source,
+    SyncReport,
+)
 
 LEDGER = "ledger.sqlite"
 LOCK = "writer.lock"
@@ -31,7 +45,7 @@ class Collection:
     """Sync, search, verify, repair. Cheap to make; files are opened when needed.
 
     Errors: UsageError for a bad or unknown name, FingerprintError for another embedder, LockedError while another
-    process writes, DamagedError and StorageError as they say.
+    process writes, DamagedError and StorageError as they say. Threads that share one for searching take `turns`.
     """
 
     def __init__(self, indexes: Path, name: str) -> None:
@@ -42,7 +56,9 @@ class Collection:
             )
         self.name = name
         self.home = indexes / name
+        self.turns = threading.RLock()
         self._ledger: Ledger | None = None
+        self._opened: int | None = None  # the ledger's inode
         self._snapshot: generation.Snapshot | None = None
         self._state: tuple[int, int] | None = None
         self._cards: list[Card] = []
@@ -150,8 +166,10 @@ class Collection:
 
     @property
     def state(self) -> object:
-        """Is another one whenever a writer has committed since."""
-        return self._reading().state
+        """Is another one whenever a writer has committed since, or another collection has taken this one's place."""
+        if self._ledger and self._opened != self._inode():
+            self.close()
+        return self._reading().state, self._opened
 
     def roots(self) -> list[Path]:
         """The folders that were indexed."""
@@ -164,8 +182,21 @@ class Collection:
         """The titles of what is held under keys that begin so."""
         return dict(self._reading().titles(prefix)) if self.exists() else {}
 
+    def named(self, name: str, prefix: bytes) -> list[bytes]:
+        """The keys that begin so of what is called so."""
+        return self._reading().named(name, prefix) if self.exists() else []
+
+    def cited(self, passage: Passage, span: tuple[int, int] | None = None) -> list[Cited]:
+        """Where to look for a passage of this collection, page by page; empty where it has no pages, or has changed."""
+        return cited(self._reading(), passage, span)
+
     def files(self) -> list[FileReport]:
         return [FileReport(row.name, row.outcome) for row in self._reading().files()]
+
+    def held(self, part: str = "", most: int = 10_000) -> list[Held]:
+        """Files and articles by name, with all that people may want to know of them: the first ones of those that have
+        a text in their name."""
+        return list(self._reading().held(part, most))
 
     def verify(self) -> list[str]:
         """Everything that is not as it should be; empty for a collection that is whole."""
@@ -235,8 +266,15 @@ class Collection:
     def _reading(self) -> Ledger:
         if self._ledger is None:
             self.require()
+            self._opened = self._inode()
             self._ledger = Ledger.read(self.home / LEDGER)
         return self._ledger
+
+    def _inode(self) -> int | None:
+        try:
+            return os.stat(self.home / LEDGER).st_ino
+        except OSError:
+            return None
 
 
 def _without_a_damaged_side(ledger: Ledger) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rag.index import database
 from rag.index.rows import ARTICLE_COLUMNS, FileRow, GenerationRow, article_of, file_row, marks_of
-from rag.types import Document, Fingerprint, Origin, Passage, Status
+from rag.types import Document, Fingerprint, Held, Mark, Origin, Outcome, Passage, Status
 
 if TYPE_CHECKING:
     from rag.types import Vectors
@@ -81,6 +82,20 @@ class Queries:
     def files(self) -> Iterator[FileRow]:
         return map(self._file, self._rows("SELECT * FROM files ORDER BY key"))
 
+    def held(self, part: str, most: int) -> Iterator[Held]:
+        """The first files and articles by name, of those that have a text in it: letters of ASCII match in any case."""
+        sql = (
+            "SELECT f.key, f.name, f.uri, f.size, f.status, f.reason, f.remedy, f.pages, f.pages_without_text,"
+            f" a.timestamp FROM files f LEFT JOIN {self._articles} a ON a.document = f.document"
+            " WHERE f.name LIKE ? ESCAPE '!' ORDER BY f.name, f.key LIMIT ?"
+        )
+        like = "%" + re.sub("([!%_])", r"!\1", part) + "%"
+        for key, name, uri, size, status, reason, remedy, pages, without, revised in self._rows(sql, [like, most]):
+            with database.decoded(self.path):
+                outcome = Outcome(Status(status), reason, remedy, pages, tuple(json.loads(without)))
+            origin = Origin.PRIVATE if revised is None else Origin.WIKIPEDIA
+            yield Held(key, name, uri, size, outcome, origin, revised or "")
+
     def files_at(self, keys: Sequence[bytes]) -> dict[bytes, FileRow]:
         """The files with these keys that there are."""
         marks = ",".join("?" * len(keys))
@@ -108,6 +123,11 @@ class Queries:
             " WHERE f.key >= ? AND f.key < ? ORDER BY f.key"
         )
         yield from self._rows(sql, _range(prefix))
+
+    def named(self, name: str, prefix: bytes) -> list[bytes]:
+        """The keys of the files of that name whose key begins so."""
+        sql = "SELECT key FROM files WHERE name = ? AND key >= ? AND key < ?"
+        return [key for (key,) in self._rows(sql, [name, *_range(prefix)])]
 
     def files_of(self, document: int) -> list[FileRow]:
         return list(map(self._file, self._rows("SELECT * FROM files WHERE document = ? ORDER BY key", [document])))
@@ -152,6 +172,13 @@ class Queries:
                 parts = (marks_of(marks), marks_of(headings), article_of(article))
                 document = Document(name or "", uri or "", title, whole, *parts)
             yield id_, document
+
+    def body(self, document: int) -> tuple[str, tuple[Mark, ...]]:
+        """A document's text and its marks; nothing of one that is gone."""
+        for text, marks in self._rows("SELECT text, marks FROM documents WHERE id = ?", [document]):
+            with database.decoded(self.path):
+                return zlib.decompress(text).decode(), marks_of(marks)
+        return "", ()
 
     @property
     def _articles(self) -> str:
