@@ -116,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     index.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a folder, or a single file")
     index.add_argument("--dry-run", action="store_true", help="only say what would be done")
     index.add_argument("--prune", action="store_true", help="remove what is gone, even if that is most of it")
+    index.add_argument("--wait", action="store_true", help="if another process is writing, wait until it has ended")
     index.add_argument("--include", action="append", default=[], metavar="GLOB", help="only files that match")
     index.add_argument("--exclude", action="append", default=[], metavar="GLOB", help="no files that match")
 
@@ -167,7 +168,7 @@ def _index(options: argparse.Namespace) -> int:
     from rag.config import whole_number
 
     config = _config(options)
-    collection = compose.collection(config)
+    collection = compose.collection(config, terminal.waiting if options.wait else None)
     globs, prune = (options.include, options.exclude), options.prune
     limits = (options.limit and whole_number("--limit", options.limit, most=None), options.namespace)
     with sync_progress(options.progress, sys.stderr) as bar:

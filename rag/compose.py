@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import cache, lru_cache, partial
@@ -51,8 +51,9 @@ READERS_ENCODER = "all-MiniLM-L6-v2"  # whose layers the reader has, whatever em
 _LOADING = threading.Lock()  # nobody loads an embedder or a reader while another one does
 
 
-def collection(config: Config) -> Collection:
-    return Collection(config.indexes, config.collection)
+def collection(config: Config, waiting: Callable[[str], None] | None = None) -> Collection:
+    """`waiting` is told of a process that is writing, which is then waited for."""
+    return Collection(config.indexes, config.collection, waiting)
 
 
 def history(config: Config) -> History:

@@ -35,6 +35,10 @@ def say(message: str) -> None:
         print(plain(message), file=stream)
 
 
+def waiting(holder: str) -> None:
+    say(f"rag: Another process is writing ({holder}); waiting until it has ended. Ctrl-C stops waiting.")
+
+
 def show_json(value: object, stream: TextIO) -> None:
     """In ASCII where the stream could not show the rest, so that what is read back is what was written."""
     is_unicode = codecs.lookup(stream.encoding or "ascii").name == "utf-8"

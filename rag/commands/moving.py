@@ -7,11 +7,12 @@ import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rag import terminal
-from rag.commands import Command
+from rag.commands import Command, add_progress_option
 from rag.errors import UsageError
+from rag.progress import sync_progress
 
 if TYPE_CHECKING:
     from rag.config import Config
@@ -25,6 +26,7 @@ def add(command: Command) -> None:
     reembed.add_argument("--model", default="", metavar="NAME", help="a name, a folder or a hub id")
     reembed.add_argument("--rollback", action="store_true", help="go back to the former vectors")
     reembed.add_argument("--drop", action="store_true", help="give up the former vectors, or half-made ones")
+    add_progress_option(reembed)
 
 
 def _reembed(options: argparse.Namespace) -> int:
@@ -43,13 +45,14 @@ def _reembed(options: argparse.Namespace) -> int:
     def former(made_by: Fingerprint, called: str) -> Embedder:
         return compose.named_embedder(config, options.model or compose.own_embedder(made_by, called))
 
-    with terminal.SyncProgress(sys.stderr) as bar:
+    with sync_progress(options.progress, sys.stderr) as bar:
+        how: dict[str, Any] = {"progress": bar, "wait": terminal.waiting}
         try:
             if options.rollback:
-                done = roll_back(collection, former, progress=bar, wait=_waiting)
+                done = roll_back(collection, former, **how)
             else:
                 by = compose.named_embedder(config, options.model) if options.model else compose.embedder(config)
-                done = reembed(collection, by, _lasting(options.model), drop=options.drop, progress=bar, wait=_waiting)
+                done = reembed(collection, by, _lasting(options.model), drop=options.drop, **how)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(bar.stopped()) from None
     if options.json:
@@ -64,10 +67,6 @@ def _lasting(model: str) -> str:
     """A model's name that means the same wherever a command is run."""
     folder = Path(model).expanduser()
     return str(folder.resolve()) if model and folder.is_dir() else model
-
-
-def _waiting(holder: str) -> None:
-    terminal.say(f"rag: Waiting for another process to end its writing ({holder}) …")
 
 
 def _dropped(options: argparse.Namespace, name: str, freed: int) -> int:

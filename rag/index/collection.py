@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import threading
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -45,10 +46,11 @@ class Collection:
     """Sync, search, verify, repair. Cheap to make; files are opened when needed.
 
     Errors: UsageError for a bad or unknown name, FingerprintError for another embedder, LockedError while another
-    process writes, DamagedError and StorageError as they say. Threads that share one for searching take `turns`.
+    process writes, DamagedError and StorageError as they say. `waiting` is told whom a writer waits for; without it, a
+    writer does not wait. Threads that share one for searching take `turns`.
     """
 
-    def __init__(self, indexes: Path, name: str) -> None:
+    def __init__(self, indexes: Path, name: str, waiting: Callable[[str], None] | None = None) -> None:
         if not _NAME.fullmatch(name):
             raise UsageError(
                 f"{name!r} is no name for a collection: use up to 64 letters, digits, dots, dashes and underscores, "
@@ -56,6 +58,7 @@ class Collection:
             )
         self.name = name
         self.home = indexes / name
+        self._waiting = waiting
         self.turns = threading.RLock()
         self._ledger: Ledger | None = None
         self._opened: int | None = None  # the ledger's inode
@@ -78,7 +81,7 @@ class Collection:
         the collection holds."""
         self._require_something(source, root)
         self._make_home()
-        with writing(self.home / LOCK), closing(self._writable(embedder.fingerprint)) as ledger:
+        with writing(self.home / LOCK, self._waiting), closing(self._writable(embedder.fingerprint)) as ledger:
             if root is not None:
                 ledger.add_root(root)
 
@@ -107,7 +110,7 @@ class Collection:
     def repair(self) -> list[str]:
         """Rebuilds what can be rebuilt from the ledger, and says what was done. Needs no model and no source file."""
         self.require()
-        with writing(self.home / LOCK), closing(Ledger.open(self.home / LEDGER)) as ledger:
+        with writing(self.home / LOCK, self._waiting), closing(Ledger.open(self.home / LEDGER)) as ledger:
             if problems := audit.damages(ledger):
                 raise DamagedError(database.damaged_ledger(ledger.path, problems[0]))
             row = ledger.generation()
@@ -121,7 +124,7 @@ class Collection:
         """Deletes the collection, all at once as far as readers see."""
         self.require()
         self.close()
-        with writing(self.home / SIDE_LOCK), writing(self.home / LOCK):
+        with writing(self.home / SIDE_LOCK, self._waiting), writing(self.home / LOCK, self._waiting):
             away = self.home.with_name(f".removed-{self.name}-{os.getpid()}")
             try:
                 self.home.rename(away)

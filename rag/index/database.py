@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 import zlib
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -83,15 +83,26 @@ def create(path: Path, settings: dict[str, str]) -> None:
     """Makes an empty ledger with some settings; it appears under its name only when it is whole."""
     draft = path.with_suffix(".new")
     with explained(path):
-        draft.unlink(missing_ok=True)
-        draft.touch(mode=0o600)  # SQLite gives its -wal and -shm files the same permissions
-        with closing(sqlite3.connect(draft, isolation_level=None)) as db:
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=FULL")
-            db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION};")
-            db.executemany("INSERT INTO settings VALUES (?, ?)", settings.items())
-            db.execute("COMMIT")
-        draft.rename(path)
+        try:
+            _discard(draft)
+            draft.touch(mode=0o600)  # SQLite gives its other files the same permissions
+            with closing(sqlite3.connect(draft, isolation_level=None)) as db:
+                db.execute("PRAGMA synchronous=FULL")
+                db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION};")
+                db.executemany("INSERT INTO settings VALUES (?, ?)", settings.items())
+                db.execute("COMMIT")
+                db.execute("PRAGMA journal_mode=WAL")  # last: a write-ahead log would not move with its database
+            draft.rename(path)
+        except BaseException:
+            with suppress(OSError):
+                _discard(draft)
+            raise
+
+
+def _discard(draft: Path) -> None:
+    """A draft, and what SQLite puts beside it."""
+    for ending in ("", "-journal", "-wal", "-shm"):
+        draft.with_name(draft.name + ending).unlink(missing_ok=True)
 
 
 def connect(path: Path, mode: str) -> sqlite3.Connection:

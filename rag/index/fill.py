@@ -58,7 +58,7 @@ class Filler:
         vectors, computed = vectors_of(passages, self._known, embedder)
         self.embedded += computed
         with self._ledger.transaction():
-            held = self._side.held([made.document for made in window])
+            held = self._side.still_held([made.document for made in window])
             for made in window:
                 if made.document in held:
                     stored = [vectors[digest(passage.headed)] for passage in made.passages]

@@ -22,11 +22,12 @@ from rag.index.collection import LEDGER, LOCK, SIDE_LOCK, Collection
 from rag.index.fill import Filler
 from rag.index.fingerprints import require_same
 from rag.index.ledger import Ledger
-from rag.index.lock import Wait, writing
+from rag.index.lock import writing
 from rag.index.side import Side
 from rag.index.sync import Progress
 from rag.types import Embedder, Fingerprint
 
+Wait = Callable[[str], None]  # told of the process that is waited for
 FEW = 256  # documents that may be left for the time in which no sync can run
 ATTEMPTS = 4  # at leaving so few
 

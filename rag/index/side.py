@@ -42,7 +42,7 @@ class Side(Queries):
         sql = f"SELECT d.id, length(d.text) FROM documents d WHERE d.id > ? AND {_LACKS} ORDER BY d.id LIMIT ?"
         return list(self._rows(sql, [after, limit]))
 
-    def held(self, documents: Sequence[int]) -> set[int]:
+    def still_held(self, documents: Sequence[int]) -> set[int]:
         """Those that there are, of some documents."""
         marks = ",".join("?" * len(documents))
         return {row[0] for row in self._rows(f"SELECT id FROM documents WHERE id IN ({marks})", documents)}
