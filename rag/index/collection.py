@@ -63,6 +63,7 @@ class Collection:
         with writing(self.home / LOCK), closing(self._writable(embedder.fingerprint)) as ledger:
             if root is not None:
                 ledger.add_root(root)
+            before = generation.kind(ledger)
 
             def publish() -> bool:
                 return generation.publish(ledger, self.home)
@@ -74,7 +75,8 @@ class Collection:
             else:
                 report = sync(ledger, source, embedder, **how)
             publish()
-        return report
+            now = generation.kind(ledger)
+        return report if now == before else replace(report, notes=(*report.notes, f"Vectors are indexed as {now} now."))
 
     def plan(
         self, source: Source, *, root: Path | None = None, prune: bool = False
@@ -164,6 +166,7 @@ class Collection:
             "revision": ledger.fingerprint.revision,
             "dimension": ledger.fingerprint.dimension,
             "generation": published.number if published else 0,
+            "vectors": str(generation.kind(ledger)),
             "bytes": self._size(),
             "roots": [str(root) for root in ledger.roots()],
             "missing_roots": [str(root) for root in ledger.roots() if not root.exists()],
@@ -211,7 +214,7 @@ class Collection:
         if self._snapshot is None or state != self._state:
             self._snapshot = generation.load(ledger, self.home)
             places = ((row.document, row.name, row.key) for row in ledger.files())
-            self._cards = told_apart([Card(*row) for row in ledger.openings()], places)
+            self._cards = told_apart([Card(*row) for row in ledger.cards()], places)
             self._state = state
         return self._snapshot, self._cards
 
