@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -80,6 +80,20 @@ def missing_model(model: str) -> str:
     if present(found):
         return ""
     return f"{model} has to be downloaded before it can answer. Settings say what that takes, and do it."
+
+
+def models() -> list[dict[str, Any]]:
+    """The table of chat models: what each needs, its licence, and whether it is here."""
+    from rag.generation.models import MODELS
+    from rag.shapes import model_shape
+
+    return [model_shape(model) for model in MODELS.values()]
+
+
+def release(model: str) -> None:
+    """Lets go of a chat model. What asks it is made anew with the next question."""
+    compose.release_model(model)
+    _asker.clear()
 
 
 # ---------------------------------------------------------------------------------------------- of the tab
