@@ -134,6 +134,20 @@ class Reading:
     document: Document | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A file or an article as a collection holds it, whether anything could be read of it or not. `key` is the Entry's;
+    `revised` is when an article's revision was made (ISO 8601), and empty of anything else."""
+
+    key: bytes
+    name: str
+    uri: str
+    size: int
+    outcome: Outcome
+    origin: Origin = Origin.PRIVATE
+    revised: str = ""
+
+
 # ------------------------------------------------------------------------------------- passages and hits
 
 
@@ -171,12 +185,11 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What a document can be recognised by, before anything is searched: `opening` is its first passage."""
+    """What a document can be recognised by, before anything is searched."""
 
     id: int
     name: str
     title: str
-    opening: str
     origin: Origin = Origin.PRIVATE
 
 
@@ -203,6 +216,52 @@ class Hit:
     passage: Passage
     score: float
     extract: Extract | None = None
+
+
+# ----------------------------------------------------------------------------------------------- evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Cited:
+    """Where to look for a cited passage: a page of a file, by its path (`key`), as it was when it was indexed.
+
+    `text` is all that was read of that page, of which `text[start:end]` is cited; `span` (also offsets into it) are the
+    words that answer, if they are on this page.
+    """
+
+    key: bytes
+    version: str
+    page: int
+    text: str
+    start: int
+    end: int
+    span: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rectangle:
+    """In pixels of a picture, from its upper left; `right` and `bottom` are the first that no longer belong to it."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A page as it is printed, with what is cited marked in it, a rectangle a line.
+
+    `problem` is empty when all of it is marked. Otherwise it says what is not, fit to be shown: a place that is in
+    doubt is left unmarked. `png` is empty where the page itself could not be drawn.
+    """
+
+    png: bytes
+    width: int
+    height: int
+    lines: tuple[Rectangle, ...] = ()
+    span: tuple[Rectangle, ...] = ()
+    problem: str = ""
 
 
 # ------------------------------------------------------------------------------------------------ answers
@@ -248,7 +307,7 @@ class Written:
     `confidence` is how probable it holds that the hits answer the question, from 0 to 1: what it refuses by; None for
     a writer that does not know. `spans` are the shortest stretches that answer, surest first. A `verbatim` text is made
     of quotations with their markers: nothing in it is to be set right. `used` counts the leading hits that it had room
-    for in the end, None for all that it was given; `notes` say why.
+    for in the end, None for all that it was given; `notes` say why. `prompt` is what a model was sent, word for word.
     """
 
     confidence: float | None = None
@@ -256,6 +315,7 @@ class Written:
     verbatim: bool = False
     used: int | None = None
     notes: tuple[str, ...] = ()
+    prompt: tuple[Message, ...] = ()
 
 
 Writing: TypeAlias = "abc.Generator[str, None, Written]"  # a text, piece by piece; `Generator` is a chat model below
@@ -271,7 +331,8 @@ class Answer:
     `unsupported` are sentences of `text` that no cited passage bears out; `repaired` are those whose citation was
     missing or wrong and was set right; `dropped_markers` are markers the model made up, which were taken out.
     `understood` is the question as it was searched for: a follow-up, in words that stand alone. `forgotten` counts the
-    earliest exchanges, for which the prompt had no room. `timings` are seconds by stage.
+    earliest exchanges, for which the prompt had no room. `prompt` is what a chat model was sent, empty where none was
+    asked. `timings` are seconds by stage.
     """
 
     question: str
@@ -289,6 +350,7 @@ class Answer:
     repaired: tuple[str, ...] = ()
     understood: str = ""
     forgotten: int = 0
+    prompt: tuple[Message, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -445,6 +507,10 @@ class Index(Protocol):
     the ids of their cards. Hits come best first."""
 
     def cards(self) -> Sequence[Card]: ...
+
+    def openings(self, documents: Sequence[int]) -> Mapping[int, str]:
+        """The first passage's text of each of these documents."""
+        ...
 
     def dense(self, vector: Vectors, k: int, among: Sequence[int] | None = None) -> list[Hit]: ...
 

@@ -13,9 +13,9 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from rag.sources.clean import normalize
-from rag.sources.drawing import drawn
 from rag.sources.fallback import REMEDY, Fallback
 from rag.sources.garbled import is_garbled
+from rag.sources.ink import drawn
 from rag.sources.parts import Bookmark, Facts, Part, RefusedError, State, is_empty
 from rag.sources.salvage import salvaged
 from rag.types import Status

@@ -88,4 +88,8 @@ def _written(objects: Mapping[int, bytes], pages: list[int]) -> bytes:
         if b"endobj" not in body[-64:]:  # the one at which the file was cut, or one that was packed
             out += b"endstream\nendobj\n" if _head(body) != body else b"endobj\n"
     size = max(*objects, catalog) + 1
-    return bytes(out + table) + b"trailer\n<</Root %d 0 R/Size %d>>\nstartxref\n%d\n%%%%EOF\n" % (catalog, size, len(out))
+    return bytes(out + table) + b"trailer\n<</Root %d 0 R/Size %d>>\nstartxref\n%d\n%%%%EOF\n" % (
+        catalog,
+        size,
+        len(out),
+    )

@@ -133,8 +133,8 @@ def garbled() -> Iterator[Kind]:
     letters_ = [char for char in set(text) if char != " "]
     yield Kind("to-private-use", _with_map(text, {c: f"{0xE000 + ord(c):04x}" for c in letters_}), flagged)
     yield Kind("to-controls", _with_map(text, {c: f"{1 + ord(c) % 8:04x}" for c in letters_}), flagged)
-    yield Kind("to-replacement", _with_map(text, {c: "fffd" for c in letters_}), flagged)
-    yield Kind("to-surrogates", _with_map(text, {c: "d800" for c in letters_}), flagged)
+    yield Kind("to-replacement", _with_map(text, dict.fromkeys(letters_, "fffd")), flagged)
+    yield Kind("to-surrogates", _with_map(text, dict.fromkeys(letters_, "d800")), flagged)
     yield Kind("to-symbols", _with_map(text, {c: f"{0xA1 + ord(c) % 30:04x}" for c in letters_}), flagged)
     shifted = {c: f"{ord(c) - 29 if ord(c) > 61 else ord(c) + 64:04x}" for c in letters_}
     yield Kind("to-letters-29-before", _with_map(text, shifted), flagged)

@@ -1,0 +1,27 @@
+"""Ways from one page to another: links that anybody can share."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import streamlit as st
+
+from app import shared
+
+
+def document(name: str, page: int) -> NoReturn:
+    """Shows a document in Ask, at a page; 0 where it has none."""
+    shared.go(document=name, page=page, answer=0, source=0)
+    _ask()
+
+
+def ask_about(name: str) -> NoReturn:
+    """Ask, of this document alone."""
+    shared.go(pattern=name, document="", page=0, answer=0, source=0)
+    _ask()
+
+
+def _ask() -> NoReturn:
+    from app import ask
+
+    st.switch_page(st.Page(ask.show, title="Ask", url_path="ask", default=True))
