@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from streamlit.navigation.page import Page
 
     from rag.answer import Asker
-    from rag.encoder.embed import TextEmbedder
     from rag.sources.pictures import Drawer
 
 FILTERS = 16  # combinations of settings and filters that are held ready
@@ -43,19 +42,10 @@ def environment() -> Config:
     return Config.from_environment()
 
 
-def embedder(config: Config) -> TextEmbedder:
-    return _embedder(config.embedder, config.device)
-
-
 def asker(config: Config, pattern: str, only: Origin | None, tell: Callable[[str], None]) -> Asker:
     """What answers questions over a collection, or over what a filter leaves of it. `tell` hears what loading does."""
     settled = replace(config, passages=DEFAULT_HITS)  # as many as each question asks for
     return _asker(settled, pattern, only, tell)
-
-
-@st.cache_resource(show_spinner=False)
-def _embedder(model: str, device: str) -> TextEmbedder:
-    return compose.embedder(replace(environment(), embedder=model, device=device))
 
 
 @st.cache_resource(show_spinner=False)
@@ -67,7 +57,7 @@ def _collection(indexes: Path, name: str) -> Collection:
 @st.cache_resource(show_spinner=False, max_entries=FILTERS)
 def _asker(config: Config, pattern: str, only: Origin | None, _tell: Callable[[str], None]) -> Asker:
     among = _collection(config.indexes, config.collection)
-    return compose.asker(config, among, pattern or None, only, _tell, embedder(config))
+    return compose.asker(config, among, pattern or None, only, _tell)
 
 
 @st.cache_resource(show_spinner=False)
@@ -90,6 +80,20 @@ def missing_model(model: str) -> str:
     if present(found):
         return ""
     return f"{model} has to be downloaded before it can answer. Settings say what that takes, and do it."
+
+
+def models() -> list[dict[str, Any]]:
+    """The table of chat models: what each needs, its licence, and whether it is here."""
+    from rag.generation.models import MODELS
+    from rag.shapes import model_shape
+
+    return [model_shape(model) for model in MODELS.values()]
+
+
+def release(model: str) -> None:
+    """Lets go of a chat model. What asks it is made anew with the next question."""
+    compose.release_model(model)
+    _asker.clear()
 
 
 # ---------------------------------------------------------------------------------------------- of the tab

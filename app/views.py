@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import exp
 
 from rag.generation.sentences import MARKER
 from rag.types import Answer, Article, Citation, Origin, Passage, Span
@@ -174,51 +173,3 @@ def _numbers(marked: str) -> list[int]:
         first, *last = (int(number[:6]) for number in re.split(r"\s*[–-]\s*", part))
         numbers += range(first, min(last[0], first + 20) + 1) if last else [first]
     return numbers
-
-
-# ------------------------------------------------------------------------------------- how it was answered
-
-
-def summary(answer: Answer) -> str:
-    sure = "" if answer.confidence is None else f" Held to be answerable with a probability of {answer.confidence:.0%}."
-    took = sum(answer.timings.get(stage, 0.0) for stage in STAGES)
-    return f"Written by {answer.model}, in {took:.2f} s.{sure}"
-
-
-def hit_rows(answer: Answer) -> list[dict[str, object]]:
-    """A row for each passage that was found, best first: what became of it, and why."""
-    cited = {citation.number for citation in answer.citations}
-    rows: list[dict[str, object]] = []
-    for rank, hit in enumerate(answer.hits, start=1):
-        if rank > answer.offered:
-            became = "dropped: no room, or not needed"
-        else:
-            became = "cited" if rank in cited else "read, not cited"
-        answers = None if hit.extract is None else 1 / (1 + exp(-hit.extract.answers))
-        rows.append(
-            {
-                "": rank,
-                "Document": line(hit.passage.document),
-                "Place": line(hit.passage.place),
-                "Kind": BADGES[hit.passage.origin],
-                "Score": round(hit.score, 3),
-                "Answers": None if answers is None else f"{answers:.0%}",
-                "What became of it": became,
-                "Text": opening(hit.passage.text),
-            }
-        )
-    return rows
-
-
-STAGES = {
-    "understand": "Understanding the question",
-    "retrieve": "Finding passages",
-    "write": "Writing the answer",
-    "check": "Checking every citation",
-}
-
-
-def timing_rows(answer: Answer) -> list[dict[str, str]]:
-    stages = {**STAGES, "first_token": "Until the first word, of writing"}
-    took = [(said, answer.timings[name]) for name, said in stages.items() if name in answer.timings]
-    return [{"Stage": said, "Seconds": f"{seconds:.3f}"} for said, seconds in took]

@@ -63,6 +63,7 @@ def required(serving: Serving) -> dict[str, object]:
         "client.toolbarMode": "minimal",
         "client.allowedOrigins": [],
         "runner.magicEnabled": False,
+        "runner.postScriptGC": False,  # models are loaded: a whole collection after each run would hold up all threads
         "logger.level": "error",
         "logger.messageFormat": "%(asctime)s %(message)s",
         "logger.hideWelcomeMessage": True,
