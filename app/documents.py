@@ -10,7 +10,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import following, opening, uploads, work
+from app import following, opening, shared, uploads, work
 from app.views import BADGES, literal
 from rag.config import Config
 from rag.errors import RagError
@@ -132,11 +132,14 @@ def _one(config: Config, one: Held) -> None:
                 st.text(text)
         if outcome.pages_without_text:
             st.caption("Pages without text: " + literal(", ".join(map(str, outcome.pages_without_text))))
-        st.caption(literal(one.uri if one.origin is Origin.WIKIPEDIA else os.fsdecode(one.key)))
+        is_theirs = shared.may_change(config)
+        if one.origin is Origin.WIKIPEDIA or is_theirs:
+            st.caption(literal(one.uri if one.origin is Origin.WIKIPEDIA else os.fsdecode(one.key)))
         with st.container(horizontal=True, vertical_alignment="bottom"):
             if outcome.status in (Status.INDEXED, Status.PARTLY):
                 _open(one)
-            _remove(config, one)
+            if is_theirs:
+                _remove(config, one)
 
 
 def _open(one: Held) -> None:

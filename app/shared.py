@@ -110,6 +110,11 @@ def settings() -> Config:
     return people.at(config, login.person(), address().collection)
 
 
+def may_change(config: Config) -> bool:
+    """Whether the collection that these settings ask belongs to whoever looks: what is shared can be read alone."""
+    return people.may_change(config, login.person(), config.collection)
+
+
 def set_settings(**changed: object) -> None:
     st.session_state["settings"] = {**st.session_state.get("settings", {}), **changed}
 

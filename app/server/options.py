@@ -68,6 +68,7 @@ def required(serving: Serving) -> dict[str, object]:
         "logger.messageFormat": "%(asctime)s %(message)s",
         "logger.hideWelcomeMessage": True,
         "theme.baseRadius": "0.5rem",
+        "theme.paddingTop": "1.5rem",
         **{f"theme.light.{name}": value for name, value in _LIGHT.items()},
         **{f"theme.dark.{name}": value for name, value in _DARK.items()},
     }
