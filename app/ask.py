@@ -19,57 +19,57 @@ QUESTION = "question"  # the box that it is typed into
 
 def show() -> None:
     shared.follow_address()
-    conversation = conversations.current()
+    chat = conversations.current()
     conversations.sidebar()
     scope.show()
     if not empty.nothing_to_ask():
         _editing()
         if typed := st.chat_input("Ask your documents", key=QUESTION, max_chars=MAX_QUESTION):
             ask(typed)
-            conversation.settle(AT_ONCE)
-        conversation.settle()
-        if not conversation.turns and not conversation.answering:
+            chat.settle(AT_ONCE)
+        chat.settle()
+        if not chat.turns and not chat.answering:
             empty.first_question()
     _said()
-    if conversation.answering:
+    if chat.answering:
         _being_written()
     conversations.current()
     shared.show_address()
-    if not evidence.show(conversation):
-        details.show(conversation)
+    if not evidence.show(chat):
+        details.show(chat)
 
 
 def ask(question: str) -> None:
-    config, address, conversation = shared.settings(), shared.address(), conversations.current()
+    config, address, chat = shared.settings(), shared.address(), conversations.current()
     shared.go(answer=0, source=0, document="", page=0)
 
     def loads(tell: Callable[[str], None]) -> Asker:
         return shared.asker(config, address.pattern, address.only, tell)
 
-    conversation.ask(question, loads, config.passages, shared.keeper(), shared.listens())
+    chat.ask(question, loads, config.passages, shared.keeper(), shared.listens())
 
 
 def ask_again(place: int) -> None:
     """The question of a turn once more, in its place and that of what followed it."""
-    conversation = conversations.current()
-    conversation.replaces = place
-    ask(conversation.turns[place].question)
+    chat = conversations.current()
+    chat.replaces = place
+    ask(chat.turns[place].question)
 
 
 def edit(place: int) -> None:
     """Puts the question of a turn into the box, to be asked otherwise."""
-    conversation = conversations.current()
-    conversation.replaces = place
-    st.session_state[QUESTION] = conversation.turns[place].question
+    chat = conversations.current()
+    chat.replaces = place
+    st.session_state[QUESTION] = chat.turns[place].question
 
 
 def _editing() -> None:
-    conversation = conversations.current()
-    if conversation.replaces is None:
+    chat = conversations.current()
+    if chat.replaces is None:
         return
 
     def cancel() -> None:
-        conversation.replaces = None
+        chat.replaces = None
         st.session_state[QUESTION] = ""
 
     with st.bottom, st.container(horizontal=True, vertical_alignment="center"):
@@ -89,17 +89,17 @@ def _said() -> None:
 @st.fragment(run_every=EVERY)
 def _being_written() -> None:
     """The answer so far. Ends by drawing the whole page, which shows how it ended."""
-    conversation = conversations.current()
-    if conversation.settle() or conversation.answering is None:
+    chat = conversations.current()
+    if chat.settle() or chat.answering is None:
         st.rerun()
-    progress = conversation.answering.progress
-    turns.question(conversation.answering.question)
+    progress = chat.answering.progress
+    turns.question(chat.answering.question)
     with st.chat_message("assistant", avatar=turns.AVATAR):
-        turns.understood(conversation.answering.question, progress.understood)
+        turns.understood(chat.answering.question, progress.understood)
         if progress.text:
             prose([Piece("text", plain(progress.text))], key="being written", live=True)
         else:
             st.caption(f":shimmer[{literal(turns.waiting(progress))}]")
         if st.button("Stop", icon=":material/stop_circle:", key="stop", shortcut="Escape"):
-            conversation.stop()
+            chat.stop()
             st.rerun()

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import streamlit as st
 
 from app import shared
-from app.conversation import Conversation
+from app.chat import Chat
 from app.views import literal
 from rag.errors import RagError
-from rag.history import export, store
-from rag.history.store import PAGE
+from rag.history import export
+from rag.history.store import PAGE, Conversation, Turn
 
 _CURRENT, _NAMED = "conversation", "conversation is named"
+Kind = Literal["secondary", "tertiary"]  # of a button
 
 
-def current() -> Conversation:
+def current() -> Chat:
     """This tab's conversation: the one that the address names, or else one about the collection that is looked at. The
     address follows a conversation that has only now got its name."""
     address = shared.address()
-    held: Conversation | None = st.session_state.get(_CURRENT)
+    held: Chat | None = st.session_state.get(_CURRENT)
     if held is None or address.conversation != st.session_state[_NAMED] or address.collection != held.collection:
         _leave()
         held = _opened(address.conversation) if address.conversation else None
-        held = held or Conversation(address.collection)
+        held = held or Chat(address.collection)
         st.session_state[_CURRENT] = held
     st.session_state[_NAMED] = held.id
     shared.go(conversation=held.id, collection=held.collection)
@@ -48,7 +50,7 @@ def sidebar() -> None:
         _list()
 
 
-def _opened(id_: str) -> Conversation | None:
+def _opened(id_: str) -> Chat | None:
     try:
         return shared.keeper().found(id_)
     except RagError as error:
@@ -74,11 +76,12 @@ def _list() -> None:
     if not found:
         st.caption("Nothing found." if wanted else "Your conversations will be listed here. They stay on this machine.")
     for one in found[:shown]:
+        kind: Kind = "secondary" if one.id == chosen else "tertiary"
         st.button(
             literal(one.title),
             key=f"open {one.id}",
-            type="secondary" if one.id == chosen else "tertiary",
-            width="stretch",
+            type=kind,
+            width="content",
             wrap=False,
             on_click=_open,
             args=(one.id,),
@@ -128,26 +131,23 @@ def _rename(id_: str) -> None:
 
 
 def _exports(id_: str) -> None:
+    _export(id_, "Markdown", ":material/description:", "md", export.markdown)
+    _export(id_, "JSON", ":material/data_object:", "json", export.as_json)
+
+
+def _export(
+    id_: str, name: str, icon: str, suffix: str, written: Callable[[Conversation, Sequence[Turn]], str]
+) -> None:
+    """Written when it is asked for, not whenever the page is drawn."""
     keeper = shared.keeper()
-    for name, icon, suffix, kind, write in (
-        ("Markdown", ":material/description:", "md", "text/markdown", export.markdown),
-        ("JSON", ":material/data_object:", "json", "application/json", export.as_json),
-    ):
 
-        def data(write: Callable[[store.Conversation, Sequence[store.Turn]], str] = write) -> str:
-            history = keeper.history
-            return write(history.conversation(keeper.owner, id_), history.turns(keeper.owner, id_))
+    def data() -> str:
+        return written(keeper.history.conversation(keeper.owner, id_), keeper.history.turns(keeper.owner, id_))
 
-        st.download_button(
-            f"Export as {name}",
-            data,
-            f"conversation-{id_[:8]}.{suffix}",
-            kind,
-            key=f"export {suffix}",
-            on_click="ignore",
-            type="tertiary",
-            icon=icon,
-        )
+    file, key = f"conversation-{id_[:8]}.{suffix}", f"export {suffix}"
+    st.download_button(
+        f"Export as {name}", data, file, "text/plain", key=key, on_click="ignore", type="tertiary", icon=icon
+    )
 
 
 def _delete(id_: str) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 
 import streamlit as st
 
 from app import shared
-from app.conversation import Conversation
+from app.chat import Chat
 from app.prose import prose
 from app.views import BADGES, Piece, around, article_line, claims, line, literal, named, passage_pieces, safe_link
 from rag import compose
@@ -19,22 +20,22 @@ from rag.types import Answer, Article, Cited, Passage, Picture
 PICTURES = 32  # pages that are kept drawn
 
 
-def show(conversation: Conversation) -> bool:
+def show(chat: Chat) -> bool:
     """Opens what the address names: the evidence of an answer, or a document. False where it names none that there
     is."""
     address = shared.address()
-    answer = conversation.answered(address.answer)
+    answer = chat.answered(address.answer)
     if answer and 0 < address.source <= len(answer.hits):
-        _drawer("Evidence", _evidence)(answer, address.source)
+        _drawer("Evidence", partial(_evidence, answer, address.source))
     elif address.document:
-        _drawer("Document", _document)(address.document, max(address.page, 1))
+        _drawer("Document", partial(_document, address.document, max(address.page, 1)))
     else:
         return False
     return True
 
 
-def _drawer(title: str, view: Callable[..., None]) -> Callable[..., None]:
-    return st.dialog(title, width="medium", position="right", on_dismiss=_closed)(view)
+def _drawer(title: str, show: Callable[[], None]) -> None:
+    st.dialog(title, width="medium", position="right", on_dismiss=_closed)(show)()
 
 
 def _closed() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import streamlit as st
 
 from app import conversations, shared
@@ -9,11 +11,8 @@ from app.address import LONGEST
 from app.views import literal
 from rag.types import Origin
 
-_KINDS: dict[Origin | None, str] = {
-    None: "Everything",
-    Origin.PRIVATE: "Private documents",
-    Origin.WIKIPEDIA: "Wikipedia",
-}
+_KINDS = {"Everything": None, "Private documents": Origin.PRIVATE, "Wikipedia": Origin.WIKIPEDIA}
+_SAID = {kind: said for said, kind in _KINDS.items()}
 
 
 def show() -> None:
@@ -25,17 +24,13 @@ def show() -> None:
         st.session_state["collection"] = address.collection
         st.selectbox("Collection", names, key="collection", width=240, on_change=_choose)
         is_narrowed = bool(address.pattern or address.only)
-        with st.popover(
-            "Filtered" if is_narrowed else "Filter",
-            icon=":material/filter_alt:",
-            type="secondary" if is_narrowed else "tertiary",
-            key="filter",
-        ):
-            _filter()
+        kind: Literal["secondary", "tertiary"] = "secondary" if is_narrowed else "tertiary"
+        with st.popover("Filtered" if is_narrowed else "Filter", icon=":material/filter_alt:", type=kind, key="filter"):
+            narrow()
         conversations.menu()
     if is_narrowed:
         parts = [literal(address.pattern)] * bool(address.pattern)
-        parts += [_KINDS[address.only]] * bool(address.only)
+        parts += [_SAID[address.only]] * bool(address.only)
         st.caption(f":material/filter_alt: Only {' · '.join(parts)} is asked.")
 
 
@@ -45,11 +40,11 @@ def _choose() -> None:
     shared.go(collection=st.session_state["collection"], pattern="")
 
 
-def _filter() -> None:
+def narrow() -> None:
+    """What narrows it: a kind of knowledge, and names of documents."""
     address = shared.address()
-    st.session_state["kind"], st.session_state["documents"] = address.only, address.pattern
-    kinds = list(_KINDS)
-    st.radio("Kind", kinds, key="kind", format_func=lambda kind: _KINDS[kind], on_change=_narrow)
+    st.session_state["kind"], st.session_state["documents"] = _SAID[address.only], address.pattern
+    st.radio("Kind", list(_KINDS), key="kind", on_change=_narrow)
     st.text_input(
         "Documents",
         key="documents",
@@ -68,4 +63,4 @@ _EVERYTHING = {"pattern": "", "only": None}
 def _narrow() -> None:
     said = st.session_state
     pattern = "".join(char for char in said["documents"] if char.isprintable()).strip()
-    shared.go(only=said["kind"], pattern=pattern)
+    shared.go(only=_KINDS[said["kind"]], pattern=pattern)

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from app import login, people
 from app.address import Address, read, written
-from app.conversation import Keeper
+from app.chat import Keeper
 from rag import compose
 from rag.answer import DEFAULT_HITS
 from rag.config import EXTRACTIVE, REMOTE, Config
@@ -27,10 +28,8 @@ if TYPE_CHECKING:
     from streamlit.navigation.page import Page
 
     from rag.answer import Asker
-    from rag.encoder.embed import TextEmbedder
     from rag.sources.pictures import Drawer
 
-LEDGER = "ledger.sqlite"
 FILTERS = 16  # combinations of settings and filters that are held ready
 
 
@@ -43,19 +42,10 @@ def environment() -> Config:
     return Config.from_environment()
 
 
-def embedder(config: Config) -> TextEmbedder:
-    return _embedder(config.embedder, config.device)
-
-
 def asker(config: Config, pattern: str, only: Origin | None, tell: Callable[[str], None]) -> Asker:
     """What answers questions over a collection, or over what a filter leaves of it. `tell` hears what loading does."""
     settled = replace(config, passages=DEFAULT_HITS)  # as many as each question asks for
     return _asker(settled, pattern, only, tell)
-
-
-@st.cache_resource(show_spinner=False)
-def _embedder(model: str, device: str) -> TextEmbedder:
-    return compose.embedder(replace(environment(), embedder=model, device=device))
 
 
 @st.cache_resource(show_spinner=False)
@@ -67,7 +57,7 @@ def _collection(indexes: Path, name: str) -> Collection:
 @st.cache_resource(show_spinner=False, max_entries=FILTERS)
 def _asker(config: Config, pattern: str, only: Origin | None, _tell: Callable[[str], None]) -> Asker:
     among = _collection(config.indexes, config.collection)
-    return compose.asker(config, among, pattern or None, only, _tell, embedder(config))
+    return compose.asker(config, among, pattern or None, only, _tell)
 
 
 @st.cache_resource(show_spinner=False)
@@ -92,17 +82,37 @@ def missing_model(model: str) -> str:
     return f"{model} has to be downloaded before it can answer. Settings say what that takes, and do it."
 
 
-def collections(config: Config) -> list[str]:
-    """The names of all that can be asked, sorted."""
-    return sorted(path.parent.name for path in config.indexes.glob(f"*/{LEDGER}"))
+def models() -> list[dict[str, Any]]:
+    """The table of chat models: what each needs, its licence, and whether it is here."""
+    from rag.generation.models import MODELS
+    from rag.shapes import model_shape
+
+    return [model_shape(model) for model in MODELS.values()]
+
+
+def release(model: str) -> None:
+    """Lets go of a chat model. What asks it is made anew with the next question."""
+    compose.release_model(model)
+    _asker.clear()
 
 
 # ---------------------------------------------------------------------------------------------- of the tab
 
 
+def collections(config: Config) -> list[str]:
+    """The names of all that whoever looks may ask, sorted."""
+    return list(people.collections(config, login.person()))
+
+
 def settings() -> Config:
     """The environment's, with what this tab has set, over the collection that it looks at."""
-    return replace(environment(), **st.session_state.get("settings", {}), collection=address().collection)
+    config = replace(environment(), **st.session_state.get("settings", {}))
+    return people.at(config, login.person(), address().collection)
+
+
+def may_change(config: Config) -> bool:
+    """Whether the collection that these settings ask belongs to whoever looks: what is shared can be read alone."""
+    return people.may_change(config, login.person(), config.collection)
 
 
 def set_settings(**changed: object) -> None:
@@ -143,11 +153,7 @@ def show_address() -> None:
 
 def keeper() -> Keeper:
     """What keeps and finds the conversations of whoever this tab belongs to."""
-    return Keeper(compose.history(environment()), owner())
-
-
-def owner() -> str:
-    return "local"
+    return Keeper(compose.history(environment()), login.person().id)
 
 
 def page(name: str) -> Page:

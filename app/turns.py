@@ -9,7 +9,7 @@ import streamlit as st
 
 from app import conversations, shared
 from app.answering import Ended, Progress
-from app.conversation import Turn
+from app.chat import Turn
 from app.prose import copy_button, prose
 from app.views import BADGES, Piece, answer_pieces, copied, line, literal, named, opening, plain
 from rag.answer import clean_question

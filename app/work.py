@@ -11,6 +11,8 @@ from rag.jobs.desk import Desk
 from rag.jobs.job import Work
 
 SYNC, WIKIPEDIA, REMOVE, VERIFY, REPAIR, EVALUATE = "sync", "wikipedia", "remove", "verify", "repair", "evaluate"
+FETCH = "fetch"
+MODELS = "models"  # the lane of downloads
 
 
 def desk(config: Config) -> Desk:
@@ -53,6 +55,11 @@ def verify(config: Config) -> Work:
 
 def repair(config: Config) -> Work:
     return _work(config, REPAIR, ["repair", "--json"], [], config.collection)
+
+
+def fetch(config: Config, model: str) -> Work:
+    """Downloads a chat model; one at a time. What arrived before it was stopped is not downloaded again."""
+    return Work(FETCH, "", MODELS, ("models", "fetch", "--json", model), variables(config), about=model)
 
 
 def variables(config: Config) -> dict[str, str]:

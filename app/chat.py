@@ -26,7 +26,7 @@ class Turn:
 
 
 @dataclass(slots=True)
-class Conversation:
+class Chat:
     """Of one tab. `id` is empty until something of it is kept. `replaces` is the place of the turn that the next
     question takes, with all that follows it: one that is being edited, or asked again."""
 
@@ -114,11 +114,11 @@ class Keeper:
                 pass
         return Kept(self.history.begin(self.owner, collection, answer).id, 1)
 
-    def found(self, id_: str) -> Conversation:
+    def found(self, id_: str) -> Chat:
         """Raises RagError: UsageError for one that this person does not have."""
         about = self.history.conversation(self.owner, id_)
         turns = [_turn(id_, kept.number, kept.answer, kept.verdict) for kept in self.history.turns(self.owner, id_)]
-        return Conversation(about.collection, id_, turns)
+        return Chat(about.collection, id_, turns)
 
 
 def _turn(id_: str, number: int, answer: Answer, verdict: Verdict | None) -> Turn:
