@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page, expect, sync_playwright
 
-PATIENCE = 120_000  # milliseconds for what takes a few seconds on a quiet machine
+PATIENCE = 90_000  # milliseconds for what takes a few seconds on a quiet machine
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 expect.set_options(timeout=PATIENCE)
 
