@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rag.errors import StorageError
+from rag.index import database
 from rag.index.ledger import Ledger
 from rag.index.rows import GenerationRow
 from rag.index.vectors import Delta, VectorIndex
@@ -122,8 +123,8 @@ def publish(ledger: Ledger, home: Path, rebuild: bool = False) -> bool:
     except (OSError, RuntimeError, ValueError) as error:  # tantivy and FAISS raise the latter two for a failed write
         shutil.rmtree(draft, ignore_errors=True)
         raise StorageError(
-            f"Cannot write the index in {home} ({error}). All documents indexed so far are safe in the ledger, and are "
-            "searched from there. Free space and run `rag repair`."
+            f"Cannot write the index in {home} ({error}; {database.room(home)}). All documents indexed so far are safe "
+            "in the ledger, and are searched from there. Free space and run `rag repair`."
         ) from error
     with ledger.transaction():
         ledger.publish(row, rebuilt)
