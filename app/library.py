@@ -55,6 +55,7 @@ def _choose() -> None:
             shared.go(collection=name)
         with st.popover("New collection", icon=":material/add:"):
             _make(there)
+        adding.bring_in_step(shared.settings())
 
 
 def _make(there: list[str]) -> None:

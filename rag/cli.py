@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rag import __version__, terminal
-from rag.commands import add_progress_option, asking, evaluation, models, moving, training, wikipedia
+from rag.commands import add_progress_option, asking, evaluation, models, moving, page, training, wikipedia
 from rag.errors import RagError, StorageError, UsageError
 from rag.progress import sync_progress
 from rag.shapes import hits_shape, sync_shape
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _interrupted(str(stop))
     except SystemExit as end:
         if end.code == TERMINATED:
-            terminal.say("Stopped.")
+            terminal.say(" ".join(getattr(end, "__notes__", ())) or "Stopped.")  # notes say how far it got
         raise
     except BrokenPipeError:  # the reader of our output has gone: not worth a word
         _give_up_output()
@@ -137,6 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     asking.add(command)
+    page.add(commands)
     command("info", _info, "what a collection holds")
     command("verify", _verify, "prove that a collection is whole")
     command("repair", _repair, "rebuild what can be rebuilt, from the ledger")
@@ -172,20 +173,17 @@ def _index(options: argparse.Namespace) -> int:
     globs, prune = (options.include, options.exclude), options.prune
     limits = (options.limit and whole_number("--limit", options.limit, most=None), options.namespace)
     with sync_progress(options.progress, sys.stderr) as bar:
-        try:
-            sources = [
-                compose.archive(path, *limits) or compose.source(config, path, *globs, bar.pages)
-                for path in _distinct(options.paths)
-            ]
-            if options.dry_run:
-                plans = [collection.plan(source, root=source.root, prune=prune) for source in sources]
-                reports, actions = [report for _, report in plans], [step for steps, _ in plans for step in steps]
-            else:
-                by = compose.embedder(config)
-                how: dict[str, Any] = {"prune": prune, "progress": bar}
-                reports, actions = [collection.sync(source, by, root=source.root, **how) for source in sources], []
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(bar.stopped()) from None
+        sources = [
+            compose.archive(path, *limits) or compose.source(config, path, *globs, bar.pages)
+            for path in _distinct(options.paths)
+        ]
+        if options.dry_run:
+            plans = [collection.plan(source, root=source.root, prune=prune) for source in sources]
+            reports, actions = [report for _, report in plans], [step for steps, _ in plans for step in steps]
+        else:
+            by = compose.embedder(config)
+            how: dict[str, Any] = {"prune": prune, "progress": bar}
+            reports, actions = [collection.sync(source, by, root=source.root, **how) for source in sources], []
     report = terminal.combined(reports)
     if options.json:
         shape = sync_shape(report)

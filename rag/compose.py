@@ -328,11 +328,12 @@ def _remote(config: Config, model: str) -> Generator:
     return RemoteGenerator(server, model, config.api_window)
 
 
-def drawer() -> Drawer:
-    """What draws pages with what is cited marked in them: one for a process, whoever asks."""
+def drawer(ocr: str = "auto") -> Drawer:
+    """What draws pages with what is cited marked in them: one for a process, whoever asks. `ocr` as in Config."""
+    from rag.sources.ocr import find_engine
     from rag.sources.pictures import Drawer
 
-    return Drawer()
+    return Drawer(find_engine() if ocr == "auto" else None)
 
 
 def asker(

@@ -48,10 +48,7 @@ def _wikipedia(options: argparse.Namespace) -> int:
     collection = compose.collection(config, terminal.waiting if options.wait else None)
     by = compose.embedder(config)
     with sync_progress(options.progress, sys.stderr) as bar:
-        try:
-            report = terminal.combined([collection.sync(source, by, progress=bar) for source in sources])
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(bar.stopped()) from None
+        report = terminal.combined([collection.sync(source, by, progress=bar) for source in sources])
     _show(options, report, sources, notes)
     return report.exit_code
 

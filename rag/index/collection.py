@@ -19,8 +19,9 @@ from rag.index.inventory import inventory
 from rag.index.ledger import Ledger
 from rag.index.lock import writing
 from rag.index.names import told_apart
+from rag.index.opened import Opened, opened
 from rag.index.stream import stream
-from rag.index.sync import Progress, plan, reported, sync
+from rag.index.sync import Progress, plan, reported, resumed, sync
 from rag.index.view import View
 from rag.types import (
     Archive,
@@ -81,7 +82,10 @@ class Collection:
         the collection holds."""
         self._require_something(source, root)
         self._make_home()
-        with writing(self.home / LOCK, self._waiting), closing(self._writable(embedder.fingerprint)) as ledger:
+        with (
+            writing(self.home / LOCK, self._waiting) as finished,
+            closing(self._writable(embedder.fingerprint)) as ledger,
+        ):
             if root is not None:
                 ledger.add_root(root)
 
@@ -95,7 +99,7 @@ class Collection:
             else:
                 report = sync(ledger, source, embedder, **how)
             publish()
-        return report
+        return report if finished else resumed(report)
 
     def plan(
         self, source: Source, *, root: Path | None = None, prune: bool = False
@@ -192,6 +196,10 @@ class Collection:
     def cited(self, passage: Passage, span: tuple[int, int] | None = None) -> list[Cited]:
         """Where to look for a passage of this collection, page by page; empty where it has no pages, or has changed."""
         return cited(self._reading(), passage, span)
+
+    def opened(self, name: str, uri: str = "") -> Opened | None:
+        """A document to be read, by what `Passage` calls it, or by its name alone."""
+        return opened(self._reading(), name, uri)
 
     def files(self) -> list[FileReport]:
         return [FileReport(row.name, row.outcome) for row in self._reading().files()]

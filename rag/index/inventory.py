@@ -13,15 +13,12 @@ from rag.index.lock import writer
 
 def inventory(name: str, home: Path, ledger: Ledger, lock: Path, side_lock: Path) -> dict[str, Any]:
     """JSON values by name, as `rag info` shows them."""
-    statuses: dict[str, int] = {}
-    for row in ledger.files():
-        statuses[row.outcome.status] = statuses.get(row.outcome.status, 0) + 1
     published = ledger.generation()
     return {
         "collection": name,
         "folder": str(home),
         **ledger.counts(),
-        "statuses": statuses,
+        "statuses": ledger.statuses(),
         "model": ledger.fingerprint.model,
         "revision": ledger.fingerprint.revision,
         "dimension": ledger.fingerprint.dimension,

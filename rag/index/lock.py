@@ -11,18 +11,23 @@ from pathlib import Path
 
 from rag.errors import LockedError, StorageError
 
+STOPPED = "stopped"  # is left by a writer that did not come to its end; one that was killed leaves its name
+
 
 @contextmanager
-def writing(path: Path, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
-    """Holds the lock file at `path`. When another process holds it, raises LockedError, which names it; or, if there is
-    somebody to tell whom we are `waiting` for, waits for its end."""
+def writing(path: Path, waiting: Callable[[str], None] | None = None) -> Iterator[bool]:
+    """Holds the lock file at `path`; gives whether the last one to hold it came to its end. When another process holds
+    it, raises LockedError, which names it; or, if there is somebody to tell whom we are `waiting` for, waits for it."""
     handle = _locked(path, waiting)
     try:
+        finished = not os.fstat(handle).st_size
         _sign(handle, f"pid {os.getpid()}, since {datetime.now():%H:%M}")
         try:
-            yield
-        finally:
-            _sign(handle, "")
+            yield finished
+        except BaseException:
+            _sign(handle, STOPPED)
+            raise
+        _sign(handle, "")
     finally:
         os.close(handle)
 

@@ -180,6 +180,18 @@ class Queries:
                 return zlib.decompress(text).decode(), marks_of(marks)
         return "", ()
 
+    def opened(self, name: str, uri: str) -> Iterator[tuple[Any, ...]]:
+        """(key, name, uri, version, pages, title, text, marks, article) of files at `uri`, or else of this name, with
+        or without folders in front."""
+        sql = (
+            f"SELECT f.key, f.name, f.uri, f.version, f.pages, d.title, d.text, d.marks, {_ARTICLE} FROM files f"
+            f" JOIN documents d ON d.id = f.document LEFT JOIN {self._articles} a ON a.document = d.id"
+            " WHERE f.uri = ?1 OR (?1 = '' AND substr('/' || ?2, -length(f.name) - 1) = '/' || f.name) ORDER BY f.key"
+        )
+        for row in self._rows(sql, [uri, name]):
+            with database.decoded(self.path):
+                yield *row[:6], zlib.decompress(row[6]).decode(), marks_of(row[7]), article_of(row[8:])
+
     @property
     def _articles(self) -> str:
         """The table of articles; for a reader of an older ledger, which has none, an empty one."""
@@ -264,6 +276,10 @@ class Queries:
     def counts(self) -> dict[str, int]:
         tables = {"files": "files", "documents": "documents", "articles": self._articles, "passages": self._passages}
         return {name: self._one(f"SELECT count(*) FROM {table}") for name, table in tables.items()}
+
+    def statuses(self) -> dict[str, int]:
+        """How many files ended so."""
+        return dict(self._rows("SELECT status, count(*) FROM files GROUP BY status ORDER BY min(key)"))
 
     def newest_passage(self) -> int:
         return self._one(f"SELECT max(id) FROM {self._passages}") or 0

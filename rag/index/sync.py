@@ -204,6 +204,15 @@ def reported(todo: Plan, source: Source, collection: str, ledger: Ledger | None)
     )
 
 
+def resumed(report: SyncReport) -> SyncReport:
+    """Says what was there already, if there was something to go on with: the last sync did not come to its end."""
+    left = report.added + report.changed
+    if not (left and report.unchanged):
+        return report
+    line = f"Resumed: {report.unchanged} of {report.unchanged + left} files were already done."
+    return replace(report, notes=(line, *report.notes))
+
+
 def _kept_although_missing(todo: Plan) -> list[str]:
     """A line that names what was withheld, the first few of it."""
     names = [row.name for row in todo.withheld]
