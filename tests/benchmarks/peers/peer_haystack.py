@@ -1,8 +1,8 @@
 """Haystack, as its tutorials "Preprocessing different file types" and "Hybrid retrieval" say, with the in-memory store.
 
 As documented: PyPDFToDocument, DocumentCleaner, DocumentSplitter by words, the SentenceTransformers embedder and the
-embedding retriever. Tuned: batches of 64, PDFs read by two processes, BM25 joined by reciprocal rank fusion. It does not
-look for what changed: it is told.
+embedding retriever. Tuned: batches of 64, PDFs read by two processes, BM25 joined by reciprocal rank fusion. It does
+not look for what changed: it is told.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""txtai, as its documentation's "Embeddings" pages say; tuned: hybrid search, batches of 64, PDFs read by two processes.
+"""txtai, as its pages on "Embeddings" say; tuned: hybrid search, batches of 64, PDFs read by two processes.
 
 txtai's own Textractor needs Java or models from the hub for a PDF and knows no pages, so pypdf reads them, and passages
 are cut by words. It does not look for what changed: it is told.
@@ -38,7 +38,9 @@ class Peer:
 
     def resync(self, folder: Path, changed: Path) -> None:
         self._embeddings.load(self._path)
-        held = self._embeddings.search("SELECT id FROM txtai WHERE file = :file", 100_000, parameters={"file": changed.name})
+        held = self._embeddings.search(
+            "SELECT id FROM txtai WHERE file = :file", 100_000, parameters={"file": changed.name}
+        )
         self._embeddings.delete([row["id"] for row in held])
         self._embeddings.upsert(self._rows([changed]))
         self._embeddings.save(self._path)
