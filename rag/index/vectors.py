@@ -132,10 +132,10 @@ class VectorIndex:
     def _parameters(self, faiss: Any, only: Sequence[int] | None) -> Any:
         selector = None if only is None else _selector(faiss, only)
         if not self._kind.cells:
-            return faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
+            return faiss.SearchParameters(sel=selector)
         # What a filter leaves can be in any cell, and there is little of it: all of them are looked into.
         probed = self._kind.probed if only is None else self._kind.cells
-        return faiss.SearchParametersIVF(sel=selector, nprobe=probed)  # type: ignore[call-arg]
+        return faiss.SearchParametersIVF(sel=selector, nprobe=probed)
 
 
 def _finite(vectors: Vectors) -> Vectors:
