@@ -15,6 +15,11 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:^=&\"'@/])")
 
 AROUND = 700  # characters of a document that are shown before a passage, and behind it
 SNIPPET = 260  # characters of a passage that stand for it
+# What is made something else of after escapes are gone: addresses become links, ":streamlit:" a picture, "->" an arrow.
+# A joiner, which is not seen, keeps them apart.
+_MENDED = re.compile(r"(?<=:)(?=//|[a-z+_-])|(?<=www)(?=\.)|(?<=@)(?=\w)|(?<=-)(?=[->])|(?<=[<>~])(?=[=-])", re.I)
+JOINER = "\u2060"
+
 BADGES = {Origin.PRIVATE: "private", Origin.WIKIPEDIA: "Wikipedia"}
 
 
@@ -41,7 +46,7 @@ def line(text: str) -> str:
 
 def literal(text: str) -> str:
     """Foreign text as Markdown that shows it as it stands: what comes from documents, file names, questions, models."""
-    return _SPECIAL.sub(r"\\\1", line(text))
+    return _SPECIAL.sub(r"\\\1", _MENDED.sub(JOINER, line(text)))
 
 
 def counted(number: int, noun: str) -> str:

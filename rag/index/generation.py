@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rag.errors import StorageError
+from rag.index import database
 from rag.index.ledger import Ledger
 from rag.index.queries import Queries
 from rag.index.rows import GenerationRow
@@ -161,8 +162,8 @@ def build(passages: Queries, home: Path, number: int, old: GenerationRow | None 
     except (OSError, RuntimeError, ValueError) as error:  # tantivy and FAISS raise the latter two for a failed write
         shutil.rmtree(draft, ignore_errors=True)
         raise StorageError(
-            f"Cannot write the index in {home} ({error}). All documents indexed so far are safe in the ledger, and are "
-            "searched from there. Free space and run the same command again, or `rag repair`."
+            f"Cannot write the index in {home} ({error}; {database.room(home)}). All documents indexed so far are safe "
+            "in the ledger, and are searched from there. Free space and run the same command again, or `rag repair`."
         ) from error
     return row, rebuilt
 
