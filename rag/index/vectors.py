@@ -123,19 +123,19 @@ class VectorIndex:
             return []
         wanted = k if self.exact else max(int(MORE * k), k + LEAST)
         with _one_thread(faiss):
-            scores, ids = self._index.search(vector[None, :], min(wanted, len(self)), params=self._parameters(only))
+            scores, ids = self._index.search(
+                vector[None, :], min(wanted, len(self)), params=self._parameters(faiss, only)
+            )
         # FAISS fills up with -1 where it finds fewer than k.
         return [(int(i), float(s)) for i, s in zip(ids[0], scores[0], strict=True) if i >= 0]
 
-    def _parameters(self, only: Sequence[int] | None) -> Any:
-        import faiss
-
+    def _parameters(self, faiss: Any, only: Sequence[int] | None) -> Any:
         selector = None if only is None else _selector(faiss, only)
         if not self._kind.cells:
-            return faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
+            return faiss.SearchParameters(sel=selector)
         # What a filter leaves can be in any cell, and there is little of it: all of them are looked into.
         probed = self._kind.probed if only is None else self._kind.cells
-        return faiss.SearchParametersIVF(sel=selector, nprobe=probed)  # type: ignore[call-arg]
+        return faiss.SearchParametersIVF(sel=selector, nprobe=probed)
 
 
 def _finite(vectors: Vectors) -> Vectors:

@@ -1,4 +1,4 @@
-"""txtai, as its documentation's "Embeddings" pages say; tuned: hybrid search, batches of 64, PDFs read by two at once.
+"""txtai, as its pages on "Embeddings" say; tuned: hybrid search, batches of 64, PDFs read by two processes.
 
 txtai's own Textractor needs Java or models from the hub for a PDF and knows no pages, so pypdf reads them, and passages
 are cut by words. It does not look for what changed: it is told.
