@@ -86,11 +86,11 @@ def _pages(pages: list[Cited], passage: Passage) -> None:
         numbers = [cited.page for cited in pages]
         chosen = st.segmented_control("The passage runs over pages", numbers, default=numbers[0], required=True)
         cited = pages[numbers.index(chosen or numbers[0])]
-    drawn = _drawn(cited)
-    if drawn.png:
-        _picture(drawn, f"Page {cited.page} of {passage.document}, the passage marked" if not drawn.problem else "")
-    if drawn.problem:
-        st.caption(f":material/info: {literal(drawn.problem)}")
+    page = drawn(cited)
+    if page.png:
+        _picture(page, f"Page {cited.page} of {passage.document}, the passage marked" if not page.problem else "")
+    if page.problem:
+        st.caption(f":material/info: {literal(page.problem)}")
 
 
 def _picture(drawn: Picture, caption: str) -> None:
@@ -99,7 +99,7 @@ def _picture(drawn: Picture, caption: str) -> None:
 
 
 @st.cache_data(show_spinner="Drawing the page", max_entries=PICTURES)
-def _drawn(cited: Cited) -> Picture:
+def drawn(cited: Cited) -> Picture:
     return shared.drawer().draw(cited)
 
 
@@ -146,11 +146,11 @@ def _document(name: str, first: int) -> None:
             number = int(st.number_input(f"Page, of {opened.pages}", 1, opened.pages, number, key=f"page of {name}"))
         shared.go(page=number)
         shared.show_address()
-        drawn = _drawn(opened.page(number))
-        if drawn.png:
-            _picture(drawn, f"Page {number} of {opened.name}")
-        if drawn.problem:
-            st.caption(f":material/info: {literal(drawn.problem)}")
+        page = drawn(opened.page(number))
+        if page.png:
+            _picture(page, f"Page {number} of {opened.name}")
+        if page.problem:
+            st.caption(f":material/info: {literal(page.problem)}")
     with st.expander("As text", expanded=not opened.pages, icon=":material/notes:"):
         prose([Piece("text", opened.text[:LONGEST])], key=f"text of {name}", quoted=True)
         if len(opened.text) > LONGEST:
