@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
-from serving import Served, environment, served, told
+from serving import ROOT, Served, environment, served, told
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -216,3 +216,15 @@ def test_who_has_a_password_comes_in_from_elsewhere(tmp_path: Path) -> None:
         told(tmp_path, "remove", "anna")
         assert browser.get(f"{here}/_stcore/host-config", timeout=30).status_code == 401
         assert "can be seen on its way" in "".join(site.said)
+
+
+def test_an_answer_that_is_still_being_written_does_not_hold_up_the_end() -> None:
+    program = (
+        "import threading; from app.__main__ import _end\n"
+        "threading.Thread(target=threading.Event().wait).start()\n"
+        "_end(143)"
+    )
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, timeout=60)
+    assert done.returncode == 143
+    assert time.monotonic() - began < 10  # it would be for ever
