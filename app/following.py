@@ -9,10 +9,10 @@ from typing import Any
 
 import streamlit as st
 
-from app import wording, work
+from app import shared, wording, work
 from app.views import line, literal
 from rag.config import Config
-from rag.errors import RagError
+from rag.errors import RagError, UsageError
 from rag.jobs.job import Job, State, Work
 
 EVERY = 1.0  # seconds between two looks at a job that runs
@@ -27,6 +27,8 @@ Report = Callable[[Job], None]
 def start(config: Config, what: Work) -> None:
     """Begins a job and draws the page again, which tells of it; or says why it does not begin."""
     try:
+        if what.kind in work.CHANGES and not shared.may_change(config):
+            raise UsageError("This collection is shared with you: it can be asked, not changed.")
         work.desk(config).start(what)
     except RagError as error:
         st.error(literal(str(error)))

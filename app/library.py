@@ -21,6 +21,15 @@ def show() -> None:
     _choose()
     config = shared.settings()
     collection = compose.collection(config)
+    if shared.may_change(config):
+        _own(config, collection)
+    else:
+        _shared(config, collection)
+    collection.close()
+    shared.show_address()
+
+
+def _own(config: Config, collection: Collection) -> None:
     with st.container():  # what comes and goes in it moves nothing below to another place
         following.show(config, work.lane(config), lambda job: report(config, job))
         adding.tell_uploads(config)
@@ -34,8 +43,14 @@ def show() -> None:
         st.error(literal(str(error)))
         care.rescue(config, collection)
     care.past(config, lambda job: report(config, job))
-    collection.close()
-    shared.show_address()
+
+
+def _shared(config: Config, collection: Collection) -> None:
+    st.caption("This collection is shared with you. You can ask it; whoever runs this server keeps it.")
+    try:
+        documents.show(config, collection, _facts(collection))
+    except RagError as error:
+        st.error(literal(str(error)))
 
 
 def _choose() -> None:
@@ -55,6 +70,7 @@ def _choose() -> None:
             shared.go(collection=name)
         with st.popover("New collection", icon=":material/add:"):
             _make(there)
+        adding.bring_in_step(shared.settings())
 
 
 def _make(there: list[str]) -> None:

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from streamlit.navigation.page import Page
 
     from rag.answer import Asker
-    from rag.encoder.embed import TextEmbedder
     from rag.sources.pictures import Drawer
 
 FILTERS = 16  # combinations of settings and filters that are held ready
@@ -43,19 +42,10 @@ def environment() -> Config:
     return Config.from_environment()
 
 
-def embedder(config: Config) -> TextEmbedder:
-    return _embedder(config.embedder, config.device)
-
-
 def asker(config: Config, pattern: str, only: Origin | None, tell: Callable[[str], None]) -> Asker:
     """What answers questions over a collection, or over what a filter leaves of it. `tell` hears what loading does."""
     settled = replace(config, passages=DEFAULT_HITS)  # as many as each question asks for
     return _asker(settled, pattern, only, tell)
-
-
-@st.cache_resource(show_spinner=False)
-def _embedder(model: str, device: str) -> TextEmbedder:
-    return compose.embedder(replace(environment(), embedder=model, device=device))
 
 
 @st.cache_resource(show_spinner=False)
@@ -67,7 +57,7 @@ def _collection(indexes: Path, name: str) -> Collection:
 @st.cache_resource(show_spinner=False, max_entries=FILTERS)
 def _asker(config: Config, pattern: str, only: Origin | None, _tell: Callable[[str], None]) -> Asker:
     among = _collection(config.indexes, config.collection)
-    return compose.asker(config, among, pattern or None, only, _tell, embedder(config))
+    return compose.asker(config, among, pattern or None, only, _tell)
 
 
 @st.cache_resource(show_spinner=False)
@@ -118,6 +108,11 @@ def settings() -> Config:
     """The environment's, with what this tab has set, over the collection that it looks at."""
     config = replace(environment(), **st.session_state.get("settings", {}))
     return people.at(config, login.person(), address().collection)
+
+
+def may_change(config: Config) -> bool:
+    """Whether the collection that these settings ask belongs to whoever looks: what is shared can be read alone."""
+    return people.may_change(config, login.person(), config.collection)
 
 
 def set_settings(**changed: object) -> None:

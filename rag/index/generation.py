@@ -3,6 +3,8 @@
     generation-7/vectors.faiss      may be some passages behind: they are searched exactly, as a delta
     generation-7/words/…            tantivy's own segments
 
+The vectors' file is named after its kind, which changes as the collection grows (`vectors.KINDS`).
+
 A generation is written beside the old one, synced, renamed, and only then named in the ledger with the size and
 SHA-256 of each of its files. Files that did not change are hard links to the old generation's, so a small change
 never rewrites a large file. What the ledger gained since is a delta, held in memory by whoever searches; what it
@@ -16,21 +18,25 @@ import hashlib
 import os
 import shutil
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rag.errors import StorageError
+from rag.index import database
 from rag.index.ledger import Ledger
+from rag.index.queries import Queries
 from rag.index.rows import GenerationRow
-from rag.index.vectors import Delta, VectorIndex
+from rag.index.vectors import PER_CELL, Delta, Kind, VectorIndex, kind_for, kind_of
 from rag.index.words import WordIndex
 
 if TYPE_CHECKING:
     from rag.types import Vectors
 
-VECTORS = "vectors.faiss"
 WORDS = "words"
 SMALL = 20_000  # below this many vectors a rewrite takes milliseconds, and nothing deleted lingers in the file
+BEHIND = 20_000  # passages that vectors may be behind: what a search compares beside them in 2 ms
+FEW_WORDS = 2_000  # passages, below which their words are written anew in tenths of a second
 
 
 class Snapshot:
@@ -38,18 +44,20 @@ class Snapshot:
 
     def __init__(self, ledger: Ledger, row: GenerationRow | None, home: Path, notes: Sequence[str]) -> None:
         self.number = row.number if row else 0
+        self.fingerprint = ledger.fingerprint
         self.notes = tuple(notes)
         folder = _folder(home, self.number)
         self._words = [WordIndex.open(folder / WORDS)] if row else []
+        self._ledger = ledger
         self._vectors: list[VectorIndex | Delta] = []
         if row and row.vectors_count:
-            self._vectors.append(VectorIndex.load(folder / VECTORS))
+            self._vectors.append(VectorIndex.load(folder / _vectors_file(row)))
         if ledger.newest_passage() > (row.through if row else 0):
             fresh = WordIndex()
             fresh.update(ledger.headed(row.through if row else 0))
             self._words.append(fresh)
         ids, vectors = ledger.vectors(row.vectors_through if row else 0)
-        if ids:
+        if len(ids):
             self._vectors.append(Delta(ids, vectors))
 
     def __len__(self) -> int:
@@ -57,7 +65,16 @@ class Snapshot:
         return sum(map(len, self._vectors))
 
     def dense(self, vector: Vectors, k: int, only: Sequence[int] | None = None) -> list[tuple[int, float]]:
-        return _best([hit for part in self._vectors for hit in part.search(vector, k, only)], k)
+        hits = []
+        for part in self._vectors:
+            found = part.search(vector, k, only)
+            hits += found if part.exact else self._scored(found, vector)
+        return _best(hits, k)
+
+    def _scored(self, found: list[tuple[int, float]], vector: Vectors) -> list[tuple[int, float]]:
+        """By the ledger's own vectors. What the ledger holds no more keeps its score: it is filtered out by others."""
+        ids, vectors = self._ledger.vectors_of([id_ for id_, _ in found])
+        return list((dict(found) | dict(zip(ids.tolist(), (vectors @ vector).tolist(), strict=True))).items())
 
     def keyword(self, question: str, k: int, documents: Sequence[int] | None = None) -> list[tuple[int, float]]:
         return _best([hit for part in self._words for hit in part.search(question, k, documents)], k)
@@ -84,18 +101,25 @@ def load(ledger: Ledger, home: Path) -> Snapshot:
 
 def damages(home: Path, row: GenerationRow) -> list[str]:
     """What is wrong with a generation's files: missing, of another size, or of other content."""
-    folder = _folder(home, row.number)
-    problems = []
-    for name, (size, sha256) in row.files.items():
-        path = folder / name
-        try:
-            if path.stat().st_size != size:
-                problems.append(f"{path} has {path.stat().st_size} bytes instead of {size}")
-            elif _sha256(path) != sha256:
-                problems.append(f"{path} fails its checksum")
-        except OSError as error:
-            problems.append(f"{path}: {error.strerror}")
-    return problems
+    with ThreadPoolExecutor() as threads:  # hashing lets go of Python's lock
+        found = threads.map(_damage, [_folder(home, row.number) / name for name in row.files], row.files.values())
+        return [problem for problem in found if problem]
+
+
+def _damage(path: Path, written: tuple[int, str]) -> str:
+    size, sha256 = written
+    try:
+        if path.stat().st_size != size:
+            return f"{path} has {path.stat().st_size} bytes instead of {size}"
+        return "" if _sha256(path) == sha256 else f"{path} fails its checksum"
+    except OSError as error:
+        return f"{path}: {error.strerror}"
+
+
+def kind(ledger: Ledger) -> Kind:
+    """How the published vectors are indexed; while there are none, how the first will be."""
+    row = ledger.generation()
+    return kind_of(_vectors_file(row)) if row and row.vectors_count else kind_for(0)
 
 
 def publish(ledger: Ledger, home: Path, rebuild: bool = False) -> bool:
@@ -106,29 +130,50 @@ def publish(ledger: Ledger, home: Path, rebuild: bool = False) -> bool:
     old = ledger.generation()
     if old and (rebuild or damages(home, old)):
         old = None
-    newest = ledger.newest_passage()
-    if old and old.through == newest and not ledger.removed(in_words=True):
+    if old and old.through == ledger.newest_passage() and not ledger.removed(in_words=True):
         return False
-    number = 1 + max((_number(path) for path in home.glob("generation-*")), default=old.number if old else 0)
-    draft = home / f".generation-{number}"
-    try:
-        sweep(home, keep=old.number if old else None)
-        draft.mkdir(mode=0o700)
-        _write_words(ledger, draft / WORDS, home, old)
-        rebuilt, through, count = _write_vectors(ledger, draft / VECTORS, home, old, newest)
-        row = GenerationRow(number, newest, through, count, _synced(draft))
-        draft.rename(_folder(home, number))
-        _sync_folder(home)
-    except (OSError, RuntimeError, ValueError) as error:  # tantivy and FAISS raise the latter two for a failed write
-        shutil.rmtree(draft, ignore_errors=True)
-        raise StorageError(
-            f"Cannot write the index in {home} ({error}). All documents indexed so far are safe in the ledger, and are "
-            "searched from there. Free space and run `rag repair`."
-        ) from error
+    number = next_number(ledger, home)
+    sweep(home, keep=old.number if old else None)
+    row, rebuilt = build(ledger, home, number, old)
     with ledger.transaction():
         ledger.publish(row, rebuilt)
     sweep(home, keep=number)
     return True
+
+
+def as_new(ledger: Ledger) -> bool:
+    """Whether keyword search counts the same as if the index had been built from nothing."""
+    row = ledger.generation()
+    up_to_date = row is not None and row.through == ledger.newest_passage() and not ledger.removed(in_words=True)
+    return up_to_date and row is not None and not row.lingering
+
+
+def next_number(ledger: Ledger, home: Path) -> int:
+    published = ledger.generation()
+    return 1 + max((_number(path) for path in home.glob("generation-*")), default=published.number if published else 0)
+
+
+def build(passages: Queries, home: Path, number: int, old: GenerationRow | None = None) -> tuple[GenerationRow, bool]:
+    """A generation of a ledger's passages, or of its side's, on disk for good, and whether all of its vectors were
+    written anew; publish it, so that it is read. What did not change is taken from the `old` one. Raises StorageError
+    when the disk is full: nothing has changed then."""
+    draft = home / f".generation-{number}"
+    newest = passages.newest_passage()
+    try:
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(mode=0o700)
+        lingering = _write_words(passages, draft / WORDS, home, old)
+        rebuilt, through, count = _write_vectors(passages, draft, home, old, newest)
+        row = GenerationRow(number, newest, through, count, _synced(draft), lingering)
+        draft.rename(_folder(home, number))
+        sync_folder(home)
+    except (OSError, RuntimeError, ValueError) as error:  # tantivy and FAISS raise the latter two for a failed write
+        shutil.rmtree(draft, ignore_errors=True)
+        raise StorageError(
+            f"Cannot write the index in {home} ({error}; {database.room(home)}). All documents indexed so far are safe "
+            "in the ledger, and are searched from there. Free space and run the same command again, or `rag repair`."
+        ) from error
+    return row, rebuilt
 
 
 def sweep(home: Path, keep: int | None) -> None:
@@ -138,7 +183,14 @@ def sweep(home: Path, keep: int | None) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _write_words(ledger: Ledger, folder: Path, home: Path, old: GenerationRow | None) -> None:
+def _write_words(ledger: Queries, folder: Path, home: Path, old: GenerationRow | None) -> int:
+    """How many passages that are gone BM25 counts all the same: tantivy forgets them when it merges segments, and that
+    is not ours to say. They are never a tenth, and none where all words are soon written anew."""
+    removed = ledger.removed(in_words=True) if old else []
+    lingering = old.lingering + len(removed) if old else 0
+    held = ledger.counts()["passages"]
+    if lingering and (held <= FEW_WORDS or lingering > held // 10):
+        old, removed, lingering = None, [], 0
     folder.mkdir(mode=0o700)
     if old:
         for source in (_folder(home, old.number) / WORDS).iterdir():
@@ -147,25 +199,49 @@ def _write_words(ledger: Ledger, folder: Path, home: Path, old: GenerationRow | 
             elif source.suffix != ".lock":
                 os.link(source, folder / source.name)
     words = WordIndex(folder)
-    words.update(ledger.headed(old.through if old else 0), ledger.removed(in_words=True) if old else ())
+    words.update(ledger.headed(old.through if old else 0), removed)
     for lock in folder.glob(".*.lock"):
         lock.unlink()
+    return lingering
 
 
 def _write_vectors(
-    ledger: Ledger, path: Path, home: Path, old: GenerationRow | None, newest: int
+    ledger: Queries, draft: Path, home: Path, old: GenerationRow | None, newest: int
 ) -> tuple[bool, int, int]:
     """(whether the file is new, the last passage in it, how many vectors it holds). The file is kept from the old
-    generation until a tenth of it has changed; there is none while there is nothing to hold."""
-    if old and old.vectors_count >= SMALL:
-        changed = len(ledger.vectors(old.vectors_through)[0]) + len(ledger.removed())
-        if changed <= old.vectors_count // 10:
-            os.link(_folder(home, old.number) / VECTORS, path)
+    generation until enough has changed; there is none while there is nothing to hold."""
+    held = _folder(home, old.number) / _vectors_file(old) if old and old.vectors_count else None
+    if old and held and old.vectors_count >= SMALL:
+        changed = ledger.count_after(old.vectors_through) + len(ledger.removed())
+        if changed <= min(old.vectors_count // 10, BEHIND):
+            os.link(held, draft / held.name)
             return False, old.vectors_through, old.vectors_count
-    ids, vectors = ledger.vectors()
-    if ids:
-        VectorIndex.build(ids, vectors).save(path)
-    return True, newest, len(ids)
+    count = ledger.counts()["passages"]
+    wanted = kind_for(count)
+    if old and held and held.name == wanted.file and wanted.cells:
+        index = VectorIndex.load(held)  # its cells are still right: learning them again would take minutes
+        index.remove(ledger.removed())
+        for ids, vectors in ledger.vector_blocks(old.vectors_through):
+            index.add(ids, vectors)
+    else:
+        index = VectorIndex.empty(wanted, ledger.fingerprint.dimension)
+        if wanted.cells:
+            index.learn(_sample(ledger, every=max(1, count // (PER_CELL * wanted.cells))))
+        for ids, vectors in ledger.vector_blocks():
+            index.add(ids, vectors)
+    if len(index):
+        index.save(draft)
+    return True, newest, len(index)
+
+
+def _sample(ledger: Queries, every: int) -> Vectors:
+    import numpy as np
+
+    return np.concatenate([vectors for _, vectors in ledger.vector_blocks(every=every)])
+
+
+def _vectors_file(row: GenerationRow) -> str:
+    return next(name for name in row.files if name.startswith("vectors"))
 
 
 def _synced(draft: Path) -> dict[str, tuple[int, str]]:
@@ -177,11 +253,17 @@ def _synced(draft: Path) -> dict[str, tuple[int, str]]:
         path.chmod(0o600)
         files[str(path.relative_to(draft))] = (path.stat().st_size, _sha256(path))
     for folder in (draft / WORDS, draft):
-        _sync_folder(folder)
+        sync_folder(folder)
     return files
 
 
-def _sync_folder(folder: Path) -> None:
+def move(home: Path, number: int, into: Path, as_number: int) -> None:
+    """To another collection's folder, for good; it is not read there before it is published."""
+    _folder(home, number).rename(_folder(into, as_number))
+    sync_folder(into)
+
+
+def sync_folder(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
