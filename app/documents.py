@@ -158,7 +158,8 @@ def _remove(config: Config, one: Held) -> None:
         said = "The uploaded file is deleted, and answers do not use it any more."
     else:
         st.caption(
-            "It lies in a folder of yours, where nothing is ever deleted. To leave it out, move it away and bring the collection in step."
+            "It lies in a folder of yours, where nothing is ever deleted. To leave it out, move it away and bring the "
+            "collection in step."
         )
         return
     with st.popover("Remove", icon=":material/delete:"):

@@ -21,6 +21,15 @@ def ask_about(name: str) -> NoReturn:
     _ask()
 
 
+def question(text: str) -> NoReturn:
+    """Asks a question, in Ask."""
+    from app import ask
+
+    shared.go(pattern="", document="", page=0, answer=0, source=0)
+    ask.ask(text)
+    _ask()
+
+
 def _ask() -> NoReturn:
     from app import ask
 
