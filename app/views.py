@@ -6,13 +6,16 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import exp
 
 from rag.generation.sentences import MARKER
-from rag.types import Answer, Citation, Origin, Passage, Span
+from rag.types import Answer, Article, Citation, Origin, Passage, Span
 
 # Everything that Markdown, Streamlit's directives (:red[…], :material/…:), HTML or LaTeX could take for its own.
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:^=&\"'@/])")
 
+AROUND = 700  # characters of a document that are shown before a passage, and behind it
+SNIPPET = 260  # characters of a passage that stand for it
 BADGES = {Origin.PRIVATE: "private", Origin.WIKIPEDIA: "Wikipedia"}
 
 
@@ -42,9 +45,30 @@ def literal(text: str) -> str:
     return _SPECIAL.sub(r"\\\1", line(text))
 
 
+def counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def named(passage: Passage) -> str:
     """Document and place."""
     return ", ".join(part for part in (line(passage.document), line(passage.place)) if part)
+
+
+def opening(text: str) -> str:
+    """The first words of a passage, on one line."""
+    short = line(text)
+    return short if len(short) <= SNIPPET else f"{short[:SNIPPET].rpartition(' ')[0] or short[:SNIPPET]} …"
+
+
+def copied(answer: Answer) -> str:
+    """An answer with what it cites, as text that can be pasted anywhere."""
+    sources = [f"[{citation.number}] {_cited_as(citation.passage)}" for citation in answer.citations]
+    return "\n".join([plain(answer.text), *([""] if sources else []), *sources])
+
+
+def _cited_as(passage: Passage) -> str:
+    article = passage.article
+    return f"{named(passage)}, {line(article.link)} ({line(article.attribution)})" if article else named(passage)
 
 
 def answer_pieces(answer: Answer) -> list[Piece]:
@@ -67,6 +91,29 @@ def passage_pieces(passage: Passage, quotes: Iterable[str], spans: Sequence[Span
         kinds[span.start : span.end] = ["answer"] * len(kinds[span.start : span.end])
     edges = [0, *(i for i in range(1, len(text)) if kinds[i] != kinds[i - 1]), len(text)]
     return [Piece(kinds[a], plain(text[a:b])) for a, b in pairwise(edges) if a < b]
+
+
+def around(text: str, passage: Passage) -> tuple[str, str]:
+    """What stands before and behind a passage in its document, in whole words; nothing where it is no longer there."""
+    if text[passage.start : passage.end] != passage.text:
+        return "", ""
+    before = text[max(0, passage.start - AROUND) : passage.start]
+    after = text[passage.end : passage.end + AROUND]
+    if passage.start > AROUND:
+        before = f"… {before.partition(' ')[2]}"
+    if passage.end + AROUND < len(text):
+        after = f"{after.rpartition(' ')[0]} …"
+    return plain(before), plain(after)
+
+
+def article_line(article: Article) -> str:
+    dated = f", as of {article.timestamp[:10]}" if article.timestamp else ""
+    return f"{article.attribution}{dated}"
+
+
+def safe_link(link: str) -> str:
+    """A link that may be followed; empty for anything else."""
+    return link if re.fullmatch(r"https?://[^\s<>\"'`\\]+", link) else ""
 
 
 def claims(answer: Answer, number: int) -> list[str]:
@@ -127,3 +174,51 @@ def _numbers(marked: str) -> list[int]:
         first, *last = (int(number[:6]) for number in re.split(r"\s*[–-]\s*", part))
         numbers += range(first, min(last[0], first + 20) + 1) if last else [first]
     return numbers
+
+
+# ------------------------------------------------------------------------------------- how it was answered
+
+
+def summary(answer: Answer) -> str:
+    sure = "" if answer.confidence is None else f" Held to be answerable with a probability of {answer.confidence:.0%}."
+    took = sum(answer.timings.get(stage, 0.0) for stage in STAGES)
+    return f"Written by {answer.model}, in {took:.2f} s.{sure}"
+
+
+def hit_rows(answer: Answer) -> list[dict[str, object]]:
+    """A row for each passage that was found, best first: what became of it, and why."""
+    cited = {citation.number for citation in answer.citations}
+    rows: list[dict[str, object]] = []
+    for rank, hit in enumerate(answer.hits, start=1):
+        if rank > answer.offered:
+            became = "dropped: no room, or not needed"
+        else:
+            became = "cited" if rank in cited else "read, not cited"
+        answers = None if hit.extract is None else 1 / (1 + exp(-hit.extract.answers))
+        rows.append(
+            {
+                "": rank,
+                "Document": line(hit.passage.document),
+                "Place": line(hit.passage.place),
+                "Kind": BADGES[hit.passage.origin],
+                "Score": round(hit.score, 3),
+                "Answers": None if answers is None else f"{answers:.0%}",
+                "What became of it": became,
+                "Text": opening(hit.passage.text),
+            }
+        )
+    return rows
+
+
+STAGES = {
+    "understand": "Understanding the question",
+    "retrieve": "Finding passages",
+    "write": "Writing the answer",
+    "check": "Checking every citation",
+}
+
+
+def timing_rows(answer: Answer) -> list[dict[str, str]]:
+    stages = {**STAGES, "first_token": "Until the first word, of writing"}
+    took = [(said, answer.timings[name]) for name, said in stages.items() if name in answer.timings]
+    return [{"Stage": said, "Seconds": f"{seconds:.3f}"} for said, seconds in took]

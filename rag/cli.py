@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rag import __version__, terminal
-from rag.commands import add_progress_option, asking, evaluation, models, training, wikipedia
+from rag.commands import add_progress_option, asking, evaluation, models, moving, page, training, wikipedia
 from rag.errors import RagError, StorageError, UsageError
 from rag.progress import sync_progress
 from rag.shapes import hits_shape, sync_shape
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _interrupted(str(stop))
     except SystemExit as end:
         if end.code == TERMINATED:
-            terminal.say("Stopped.")
+            terminal.say(" ".join(getattr(end, "__notes__", ())) or "Stopped.")  # notes say how far it got
         raise
     except BrokenPipeError:  # the reader of our output has gone: not worth a word
         _give_up_output()
@@ -116,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     index.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a folder, or a single file")
     index.add_argument("--dry-run", action="store_true", help="only say what would be done")
     index.add_argument("--prune", action="store_true", help="remove what is gone, even if that is most of it")
+    index.add_argument("--wait", action="store_true", help="if another process is writing, wait until it has ended")
     index.add_argument("--include", action="append", default=[], metavar="GLOB", help="only files that match")
     index.add_argument("--exclude", action="append", default=[], metavar="GLOB", help="no files that match")
 
@@ -136,11 +137,13 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     asking.add(command)
+    page.add(commands)
     command("info", _info, "what a collection holds")
     command("verify", _verify, "prove that a collection is whole")
     command("repair", _repair, "rebuild what can be rebuilt, from the ledger")
     remove = command("remove", _remove, "delete a collection (never your documents)")
     remove.add_argument("--yes", action="store_true", help="do not ask")
+    moving.add(command)
     evaluation.add(command)
     models.add(command)
     training.add(command)
@@ -166,24 +169,21 @@ def _index(options: argparse.Namespace) -> int:
     from rag.config import whole_number
 
     config = _config(options)
-    collection = compose.collection(config)
+    collection = compose.collection(config, terminal.waiting if options.wait else None)
     globs, prune = (options.include, options.exclude), options.prune
     limits = (options.limit and whole_number("--limit", options.limit, most=None), options.namespace)
     with sync_progress(options.progress, sys.stderr) as bar:
-        try:
-            sources = [
-                compose.archive(path, *limits) or compose.source(config, path, *globs, bar.pages)
-                for path in _distinct(options.paths)
-            ]
-            if options.dry_run:
-                plans = [collection.plan(source, root=source.root, prune=prune) for source in sources]
-                reports, actions = [report for _, report in plans], [step for steps, _ in plans for step in steps]
-            else:
-                by = compose.embedder(config)
-                how: dict[str, Any] = {"prune": prune, "progress": bar}
-                reports, actions = [collection.sync(source, by, root=source.root, **how) for source in sources], []
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(bar.stopped()) from None
+        sources = [
+            compose.archive(path, *limits) or compose.source(config, path, *globs, bar.pages)
+            for path in _distinct(options.paths)
+        ]
+        if options.dry_run:
+            plans = [collection.plan(source, root=source.root, prune=prune) for source in sources]
+            reports, actions = [report for _, report in plans], [step for steps, _ in plans for step in steps]
+        else:
+            by = compose.embedder(config)
+            how: dict[str, Any] = {"prune": prune, "progress": bar}
+            reports, actions = [collection.sync(source, by, root=source.root, **how) for source in sources], []
     report = terminal.combined(reports)
     if options.json:
         shape = sync_shape(report)

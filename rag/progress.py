@@ -101,11 +101,21 @@ def read_progress(path: Path) -> Far | None:
         return None
 
 
-def sync_progress(path: Path | None, stream: TextIO) -> ProgressFile | SyncProgress:
-    """What is told of a sync: a file, or else a terminal."""
+@contextmanager
+def sync_progress(path: Path | None, stream: TextIO) -> Iterator[ProgressFile | SyncProgress]:
+    """What is told of a sync: a file, or else a terminal. Whoever stops it is told how far it got."""
     from rag import terminal
 
-    return ProgressFile(path) if path else terminal.SyncProgress(stream)
+    bar = ProgressFile(path) if path else terminal.SyncProgress(stream)
+    try:
+        with bar:
+            yield bar
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(bar.stopped()) from None
+    except SystemExit as end:  # by SIGTERM
+        if said := bar.stopped():
+            end.add_note(said)
+        raise
 
 
 def question_progress(path: Path | None) -> AbstractContextManager[Callable[[int, int], None]]:

@@ -35,6 +35,10 @@ def say(message: str) -> None:
         print(plain(message), file=stream)
 
 
+def waiting(holder: str) -> None:
+    say(f"rag: Another process is writing ({holder}); waiting until it has ended. Ctrl-C stops waiting.")
+
+
 def show_json(value: object, stream: TextIO) -> None:
     """In ASCII where the stream could not show the rest, so that what is read back is what was written."""
     is_unicode = codecs.lookup(stream.encoding or "ascii").name == "utf-8"
@@ -259,6 +263,11 @@ def show_sources(answer: Answer, stream: TextIO) -> None:
         passage = citation.passage
         print(f"[{citation.number}] {_named(passage)}", file=stream)
         print("    " + "\n    ".join(map(plain, passage.text.splitlines())), file=stream)
+
+
+def show_lines(lines: Sequence[str], stream: TextIO) -> None:
+    for line in lines:
+        print(plain(line), file=stream)
 
 
 def show_pairs(pairs: Mapping[str, Any], stream: TextIO) -> None:

@@ -308,7 +308,7 @@ class Written:
     `confidence` is how probable it holds that the hits answer the question, from 0 to 1: what it refuses by; None for
     a writer that does not know. `spans` are the shortest stretches that answer, surest first. A `verbatim` text is made
     of quotations with their markers: nothing in it is to be set right. `used` counts the leading hits that it had room
-    for in the end, None for all that it was given; `notes` say why.
+    for in the end, None for all that it was given; `notes` say why. `prompt` is what a model was sent, word for word.
     """
 
     confidence: float | None = None
@@ -316,6 +316,7 @@ class Written:
     verbatim: bool = False
     used: int | None = None
     notes: tuple[str, ...] = ()
+    prompt: tuple[Message, ...] = ()
 
 
 Writing: TypeAlias = "abc.Generator[str, None, Written]"  # a text, piece by piece; `Generator` is a chat model below
@@ -331,7 +332,8 @@ class Answer:
     `unsupported` are sentences of `text` that no cited passage bears out; `repaired` are those whose citation was
     missing or wrong and was set right; `dropped_markers` are markers the model made up, which were taken out.
     `understood` is the question as it was searched for: a follow-up, in words that stand alone. `forgotten` counts the
-    earliest exchanges, for which the prompt had no room. `timings` are seconds by stage.
+    earliest exchanges, for which the prompt had no room. `prompt` is what a chat model was sent, empty where none was
+    asked. `timings` are seconds by stage.
     """
 
     question: str
@@ -349,6 +351,7 @@ class Answer:
     repaired: tuple[str, ...] = ()
     understood: str = ""
     forgotten: int = 0
+    prompt: tuple[Message, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -444,32 +445,51 @@ def test_a_missing_model_says_what_to_do(rag: Run, folder: Path, monkeypatch: py
     assert "StableBeluga-7B" in err
 
 
-def start(folder: Path, indexes: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "rag.cli", "index", str(folder), "--indexes", str(indexes)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+# The command line with an embedder that comes to its second window, closes standard output, and waits to be stopped.
+WAITING = [
+    sys.executable,
+    "-c",
+    f"import os, signal, sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); from conftest import WordEmbedder\n"
+    "from rag import cli, compose\n"
+    "class Waiting(WordEmbedder):\n"
+    "    def embed_passages(self, texts):\n"
+    "        if self.texts: os.close(1); signal.pause()\n"
+    "        return super().embed_passages(texts)\n"
+    "compose.embedder = lambda _: Waiting(); sys.exit(cli.main())",
+]
 
 
+@pytest.mark.fault(1, 32)
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
-def test_stopped_and_continued(rag: Run, tmp_path: Path, number: signal.Signals, code: int) -> None:
-    folder = tmp_path / "many"
+def test_stopped_and_continued(
+    rag: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
+) -> None:
+    folder, by = tmp_path / "many", WordEmbedder()
     folder.mkdir()
     for i in range(400):
-        (folder / f"{i}.txt").write_text(f"Document {i}. " + f"It speaks of subject number {i} at some length. " * 60)
-    indexes = tmp_path / "indexes"
-    with start(folder, indexes) as running:
-        lock = indexes / "default" / "writer.lock"
-        while not (lock.exists() and lock.read_text()):  # begun: the lock is held
-            assert running.poll() is None
+        (folder / f"{i}.txt").write_text(f"Document {i}. It speaks of number {i}.")
+    with subprocess.Popen(
+        [*WAITING, "index", str(folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout is not None
+        assert running.stdout.read() == ""
         running.send_signal(number)
-        running.communicate(timeout=20)
+        began = time.monotonic()
+        _, said = running.communicate(timeout=20)
+        assert time.monotonic() - began < 2
         assert running.returncode == code
-    if (indexes / "default" / "ledger.sqlite").exists():
-        assert rag("verify")[0] == 0
-    done, report, said = rag("index", folder, "--json")
-    assert done == 0, said
-    assert report["added"] + report["unchanged"] == 400
-    assert {file["status"] for file in report["files"]} == {"indexed"}
+    done = {file.document for file in Collection(tmp_path / "indexes", "default").files()}
+    assert 0 < len(done) < 400
+    told = f"Stopped. {len(done)} of 400 files are done; run the same command again to go on.\n"
+    assert said == ("" if number is signal.SIGKILL else told)
     assert rag("verify")[0] == 0
+    monkeypatch.setattr(compose, "embedder", lambda _: by)
+    code, out, err = rag("index", folder)
+    assert (code, err) == (0, "")
+    assert f"Resumed: {len(done)} of 400 files were already done." in out
+    assert len(by.texts) == 400 - len(done)
+    assert rag("verify")[0] == 0
+    assert "Resumed" not in rag("index", folder)[1]
 
 
 def test_a_closed_pipe_is_silent(folder: Path, tmp_path: Path) -> None:

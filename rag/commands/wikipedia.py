@@ -31,6 +31,7 @@ def add(command: Command) -> None:
     made.add_argument("--api", default="", metavar="URL", help="another wiki's api.php")
     made.add_argument("--refresh", action="store_true", help="bring the articles held up to date")
     made.add_argument("--remove", action="store_true", help="remove the articles named, which asks no wiki")
+    made.add_argument("--wait", action="store_true", help="if another process is writing, wait until it has ended")
     add_progress_option(made)
 
 
@@ -44,13 +45,10 @@ def _wikipedia(options: argparse.Namespace) -> int:
     sources, notes = _sources(options, config)
     for source in sources:
         _ = source.found  # what does not exist or means several articles is said before a model is loaded
-    collection = compose.collection(config)
+    collection = compose.collection(config, terminal.waiting if options.wait else None)
     by = compose.embedder(config)
     with sync_progress(options.progress, sys.stderr) as bar:
-        try:
-            report = terminal.combined([collection.sync(source, by, progress=bar) for source in sources])
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(bar.stopped()) from None
+        report = terminal.combined([collection.sync(source, by, progress=bar) for source in sources])
     _show(options, report, sources, notes)
     return report.exit_code
 

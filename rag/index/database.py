@@ -7,13 +7,14 @@ import shutil
 import sqlite3
 import zlib
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from rag.errors import DamagedError, StorageError
+from rag.errors import DamagedError, LockedError, StorageError
 
 SCHEMA_VERSION = 2
+PATIENCE = 60.0  # seconds that one writer waits for the other's transaction: a sync and a reembedding may run together
 _ARTICLES = """
 CREATE TABLE articles (                 -- what the document of an article is cited by
     document INTEGER PRIMARY KEY REFERENCES documents(id) ON DELETE CASCADE,
@@ -21,6 +22,23 @@ CREATE TABLE articles (                 -- what the document of an article is ci
     link TEXT NOT NULL, licence TEXT NOT NULL, redirect TEXT NOT NULL
 );
 """
+_PASSAGES = """
+CREATE TABLE {of}passages (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,  -- never reused: "id > n" is what came after n
+    document INTEGER NOT NULL REFERENCES documents(id),
+    start INTEGER NOT NULL, "end" INTEGER NOT NULL,
+    heading TEXT NOT NULL, place TEXT NOT NULL, page INTEGER, text TEXT NOT NULL,
+    digest BLOB NOT NULL,               -- of what was embedded: equal digests share one embedding
+    vector BLOB NOT NULL                -- float16
+);
+CREATE INDEX passages_document{nth} ON {of}passages(document);
+CREATE INDEX passages_digest{nth} ON {of}passages(digest);
+"""
+_REMOVED = "CREATE TRIGGER passage_removed AFTER DELETE ON passages BEGIN INSERT INTO removed(id) VALUES (OLD.id); END;"
+_FORGOTTEN = (  # whoever removes a document need not know of the side
+    "CREATE TRIGGER side_forgotten BEFORE DELETE ON documents BEGIN"
+    " DELETE FROM side_passages WHERE document = OLD.id; END;"
+)
 SCHEMA = (
     """
 CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -42,18 +60,10 @@ CREATE TABLE files (
 ) WITHOUT ROWID;
 CREATE INDEX files_document ON files(document);
 CREATE INDEX files_version ON files(version);
-CREATE TABLE passages (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,  -- never reused: "id > n" is what came after n
-    document INTEGER NOT NULL REFERENCES documents(id),
-    start INTEGER NOT NULL, "end" INTEGER NOT NULL,
-    heading TEXT NOT NULL, place TEXT NOT NULL, page INTEGER, text TEXT NOT NULL,
-    digest BLOB NOT NULL,               -- of what was embedded: equal digests share one embedding
-    vector BLOB NOT NULL                -- float16
-);
-CREATE INDEX passages_document ON passages(document);
-CREATE INDEX passages_digest ON passages(digest);
+"""
+    + _PASSAGES.format(of="", nth="")
+    + """
 CREATE TABLE removed (id INTEGER PRIMARY KEY, in_words INTEGER NOT NULL DEFAULT 1);  -- a generation may still hold them
-CREATE TRIGGER passage_removed AFTER DELETE ON passages BEGIN INSERT INTO removed(id) VALUES (OLD.id); END;
 CREATE TABLE generations (
     number INTEGER PRIMARY KEY, through INTEGER NOT NULL,
     vectors_through INTEGER NOT NULL, vectors_count INTEGER NOT NULL,
@@ -63,6 +73,7 @@ CREATE TABLE page_cache (
     version TEXT, page INTEGER, engine TEXT, text TEXT NOT NULL, PRIMARY KEY (version, page, engine)
 );
 """
+    + _REMOVED
     + _ARTICLES
 )
 UPGRADES = {1: _ARTICLES}  # a schema → what makes the next one of it; a writer does that, readers read both
@@ -72,22 +83,35 @@ def create(path: Path, settings: dict[str, str]) -> None:
     """Makes an empty ledger with some settings; it appears under its name only when it is whole."""
     draft = path.with_suffix(".new")
     with explained(path):
-        draft.unlink(missing_ok=True)
-        draft.touch(mode=0o600)  # SQLite gives its -wal and -shm files the same permissions
-        with closing(sqlite3.connect(draft, isolation_level=None)) as db:
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=FULL")
-            db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION};")
-            db.executemany("INSERT INTO settings VALUES (?, ?)", settings.items())
-            db.execute("COMMIT")
-        draft.rename(path)
+        try:
+            _discard(draft)
+            draft.touch(mode=0o600)  # SQLite gives its other files the same permissions
+            with closing(sqlite3.connect(draft, isolation_level=None)) as db:
+                db.execute("PRAGMA synchronous=FULL")
+                db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION};")
+                db.executemany("INSERT INTO settings VALUES (?, ?)", settings.items())
+                db.execute("COMMIT")
+                db.execute("PRAGMA journal_mode=WAL")  # last: a write-ahead log would not move with its database
+            draft.rename(path)
+        except BaseException:
+            with suppress(OSError):
+                _discard(draft)
+            raise
+
+
+def _discard(draft: Path) -> None:
+    """A draft, and what SQLite puts beside it."""
+    for ending in ("", "-journal", "-wal", "-shm"):
+        draft.with_name(draft.name + ending).unlink(missing_ok=True)
 
 
 def connect(path: Path, mode: str) -> sqlite3.Connection:
     if not path.exists():
         raise DamagedError(f"{path} is missing. The source files are untouched; index them again.")
     quoted = str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-    db = sqlite3.connect(f"file:{quoted}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False)
+    db = sqlite3.connect(
+        f"file:{quoted}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False, timeout=PATIENCE
+    )
     db.execute("PRAGMA synchronous=FULL")
     db.execute("PRAGMA foreign_keys=ON")
     db.execute("PRAGMA mmap_size=268435456")
@@ -105,14 +129,60 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
     return db
 
 
+EPOCH = 1 << 40  # ids: each side begins with a number of its own times this, so that no two ever share one
+
+
+def create_side(db: sqlite3.Connection) -> None:
+    """A second table of passages, empty. Call inside a transaction."""
+    nth = int(get_setting(db, "epoch") or 0) + 1
+    put_setting(db, "epoch", str(nth))
+    _run(db, _PASSAGES.format(of="side_", nth=f"_{nth}"))
+    db.execute("INSERT INTO sqlite_sequence VALUES ('side_passages', ?)", [nth * EPOCH])
+    db.execute(_FORGOTTEN)
+
+
+def swap_side(db: sqlite3.Connection) -> None:
+    """The passages and the side's change places. Call inside a transaction."""
+    db.execute("DROP TRIGGER passage_removed")
+    db.execute("DROP TRIGGER side_forgotten")  # renaming would rewrite them
+    for old, new in (("passages", "swapped"), ("side_passages", "passages"), ("swapped", "side_passages")):
+        db.execute(f"ALTER TABLE {old} RENAME TO {new}")
+    db.execute(_REMOVED)
+    db.execute(_FORGOTTEN)
+
+
+def drop_side(db: sqlite3.Connection) -> None:
+    """Call inside a transaction."""
+    db.execute("DROP TRIGGER side_forgotten")
+    db.execute("DROP TABLE side_passages")
+
+
+def get_setting(db: sqlite3.Connection, key: str) -> str | None:
+    found = db.execute("SELECT value FROM settings WHERE key = ?", [key]).fetchone()
+    return None if found is None else str(found[0])
+
+
+def put_setting(db: sqlite3.Connection, key: str, value: str | None) -> None:
+    """None removes it."""
+    if value is None:
+        db.execute("DELETE FROM settings WHERE key = ?", [key])
+    else:
+        db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", [key, value])
+
+
+def _run(db: sqlite3.Connection, script: str) -> None:
+    """Statement by statement: `executescript` would end the transaction."""
+    for statement in script.split(";"):
+        db.execute(statement)
+
+
 def _upgrade(db: sqlite3.Connection) -> None:
     """Brings an older ledger to the schema of today: all steps or none, and by one process."""
     if schema_of(db) == SCHEMA_VERSION:
         return
     db.execute("BEGIN IMMEDIATE")
     for version in range(schema_of(db), SCHEMA_VERSION):  # 0 steps when another process was faster
-        for statement in UPGRADES[version].split(";"):
-            db.execute(statement)
+        _run(db, UPGRADES[version])
     db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
     db.execute("COMMIT")
 
@@ -172,6 +242,11 @@ def explained(path: Path) -> Iterator[None]:
         if _kind(error) in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN}:
             raise StorageError(
                 f"{path} cannot be opened ({error}). Nothing was changed; check its permissions."
+            ) from error
+        if _kind(error) == sqlite3.SQLITE_BUSY:
+            raise LockedError(
+                f"Another process has been writing to {path} for {PATIENCE:.0f} s without a break. What was done "
+                "before is safe; run the same command again."
             ) from error
         raise
     except sqlite3.DatabaseError as error:

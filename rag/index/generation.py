@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from rag.errors import StorageError
 from rag.index.ledger import Ledger
+from rag.index.queries import Queries
 from rag.index.rows import GenerationRow
 from rag.index.vectors import Delta, VectorIndex
 from rag.index.words import WordIndex
@@ -38,6 +39,7 @@ class Snapshot:
 
     def __init__(self, ledger: Ledger, row: GenerationRow | None, home: Path, notes: Sequence[str]) -> None:
         self.number = row.number if row else 0
+        self.fingerprint = ledger.fingerprint
         self.notes = tuple(notes)
         folder = _folder(home, self.number)
         self._words = [WordIndex.open(folder / WORDS)] if row else []
@@ -106,16 +108,33 @@ def publish(ledger: Ledger, home: Path, rebuild: bool = False) -> bool:
     old = ledger.generation()
     if old and (rebuild or damages(home, old)):
         old = None
-    newest = ledger.newest_passage()
-    if old and old.through == newest and not ledger.removed(in_words=True):
+    if old and old.through == ledger.newest_passage() and not ledger.removed(in_words=True):
         return False
-    number = 1 + max((_number(path) for path in home.glob("generation-*")), default=old.number if old else 0)
+    number = next_number(ledger, home)
+    sweep(home, keep=old.number if old else None)
+    row, rebuilt = build(ledger, home, number, old)
+    with ledger.transaction():
+        ledger.publish(row, rebuilt)
+    sweep(home, keep=number)
+    return True
+
+
+def next_number(ledger: Ledger, home: Path) -> int:
+    published = ledger.generation()
+    return 1 + max((_number(path) for path in home.glob("generation-*")), default=published.number if published else 0)
+
+
+def build(passages: Queries, home: Path, number: int, old: GenerationRow | None = None) -> tuple[GenerationRow, bool]:
+    """A generation of a ledger's passages, or of its side's, on disk for good, and whether all of its vectors were
+    written anew; publish it, so that it is read. What did not change is taken from the `old` one. Raises StorageError
+    when the disk is full: nothing has changed then."""
     draft = home / f".generation-{number}"
+    newest = passages.newest_passage()
     try:
-        sweep(home, keep=old.number if old else None)
+        shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700)
-        _write_words(ledger, draft / WORDS, home, old)
-        rebuilt, through, count = _write_vectors(ledger, draft / VECTORS, home, old, newest)
+        _write_words(passages, draft / WORDS, home, old)
+        rebuilt, through, count = _write_vectors(passages, draft / VECTORS, home, old, newest)
         row = GenerationRow(number, newest, through, count, _synced(draft))
         draft.rename(_folder(home, number))
         _sync_folder(home)
@@ -123,12 +142,9 @@ def publish(ledger: Ledger, home: Path, rebuild: bool = False) -> bool:
         shutil.rmtree(draft, ignore_errors=True)
         raise StorageError(
             f"Cannot write the index in {home} ({error}). All documents indexed so far are safe in the ledger, and are "
-            "searched from there. Free space and run `rag repair`."
+            "searched from there. Free space and run the same command again, or `rag repair`."
         ) from error
-    with ledger.transaction():
-        ledger.publish(row, rebuilt)
-    sweep(home, keep=number)
-    return True
+    return row, rebuilt
 
 
 def sweep(home: Path, keep: int | None) -> None:
@@ -138,7 +154,7 @@ def sweep(home: Path, keep: int | None) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _write_words(ledger: Ledger, folder: Path, home: Path, old: GenerationRow | None) -> None:
+def _write_words(ledger: Queries, folder: Path, home: Path, old: GenerationRow | None) -> None:
     folder.mkdir(mode=0o700)
     if old:
         for source in (_folder(home, old.number) / WORDS).iterdir():
@@ -153,7 +169,7 @@ def _write_words(ledger: Ledger, folder: Path, home: Path, old: GenerationRow | 
 
 
 def _write_vectors(
-    ledger: Ledger, path: Path, home: Path, old: GenerationRow | None, newest: int
+    ledger: Queries, path: Path, home: Path, old: GenerationRow | None, newest: int
 ) -> tuple[bool, int, int]:
     """(whether the file is new, the last passage in it, how many vectors it holds). The file is kept from the old
     generation until a tenth of it has changed; there is none while there is nothing to hold."""

@@ -22,11 +22,16 @@ _ARTICLE = ", ".join(f"a.{name}" for name in ARTICLE_COLUMNS)
 
 
 class Queries:
-    """Over an open connection. Errors: DamagedError for what makes no sense, StorageError for a failing disk."""
+    """Over an open connection. `of` is "side_" where passages, vectors and their fingerprint are the side's.
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    Errors: DamagedError for what makes no sense, StorageError for a failing disk.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, of: str = "") -> None:
         self.path = path
         self._db = connection
+        self._of = of
+        self._passages = f"{of}passages"
 
     def close(self) -> None:
         self._db.close()
@@ -50,20 +55,29 @@ class Queries:
 
     @property
     def fingerprint(self) -> Fingerprint:
-        stored = self._one("SELECT value FROM settings WHERE key = 'fingerprint'")
+        stored = self._setting(self._of + "fingerprint")
         with database.decoded(self.path):
-            return Fingerprint(**json.loads(stored))
+            return Fingerprint(**json.loads(stored or ""))
+
+    @property
+    def called(self) -> str:
+        """The name, folder or hub id that the embedder was asked for by, where that is known."""
+        return self._setting(self._of + "embedder") or ""
+
+    def _setting(self, key: str) -> str | None:
+        with database.explained(self.path):
+            return database.get_setting(self._db, key)
 
     def roots(self) -> list[Path]:
         """The folders that were indexed."""
-        stored = self._one("SELECT value FROM settings WHERE key = 'roots'")
+        stored = self._setting("roots")
         with database.decoded(self.path):
             return [Path(root) for root in json.loads(stored or "[]")]
 
     @property
     def state(self) -> tuple[int, int]:
-        """Changes whenever another connection, or this one, has committed."""
-        return int(self._one("PRAGMA data_version")), self._db.total_changes
+        """Changes with what can be found, and not while a side is made or a page is kept that OCR has read."""
+        return int(self._setting("changes") or 0), self._one("SELECT max(number) FROM generations") or 0
 
     def files(self) -> Iterator[FileRow]:
         return map(self._file, self._rows("SELECT * FROM files ORDER BY key"))
@@ -144,14 +158,15 @@ class Queries:
         found: int | None = self._one("SELECT max(id) FROM documents WHERE version = ?", [version])
         return found
 
-    def documents(self) -> Iterator[tuple[int, Document]]:
-        """Every document, whole, under the name of the first file that holds it."""
+    def documents(self, only: int | None = None) -> Iterator[tuple[int, Document]]:
+        """Every document, or the one with an id, whole, under the name of the first file that holds it."""
         sql = (
             f"SELECT d.id, f.name, f.uri, d.title, d.text, d.marks, d.headings, {_ARTICLE} FROM documents d"
             " LEFT JOIN files f ON f.key = (SELECT min(key) FROM files WHERE document = d.id)"
-            f" LEFT JOIN {self._articles} a ON a.document = d.id ORDER BY d.id"
+            f" LEFT JOIN {self._articles} a ON a.document = d.id"
         )
-        for id_, name, uri, title, text, marks, headings, *article in self._rows(sql):
+        sql, values = (f"{sql} ORDER BY d.id", []) if only is None else (f"{sql} WHERE d.id = ?", [only])
+        for id_, name, uri, title, text, marks, headings, *article in self._rows(sql, values):
             with database.decoded(self.path):
                 whole = zlib.decompress(text).decode()
                 parts = (marks_of(marks), marks_of(headings), article_of(article))
@@ -164,6 +179,18 @@ class Queries:
             with database.decoded(self.path):
                 return zlib.decompress(text).decode(), marks_of(marks)
         return "", ()
+
+    def opened(self, name: str, uri: str) -> Iterator[tuple[Any, ...]]:
+        """(key, name, uri, version, pages, title, text, marks, article) of files at `uri`, or else of this name, with
+        or without folders in front."""
+        sql = (
+            f"SELECT f.key, f.name, f.uri, f.version, f.pages, d.title, d.text, d.marks, {_ARTICLE} FROM files f"
+            f" JOIN documents d ON d.id = f.document LEFT JOIN {self._articles} a ON a.document = d.id"
+            " WHERE f.uri = ?1 OR (?1 = '' AND substr('/' || ?2, -length(f.name) - 1) = '/' || f.name) ORDER BY f.key"
+        )
+        for row in self._rows(sql, [uri, name]):
+            with database.decoded(self.path):
+                yield *row[:6], zlib.decompress(row[6]).decode(), marks_of(row[7]), article_of(row[8:])
 
     @property
     def _articles(self) -> str:
@@ -204,8 +231,8 @@ class Queries:
     def headed(self, after: int = 0) -> Iterator[tuple[int, int, str]]:
         """(passage id, document, text under its title and heading) of every passage with a higher id."""
         sql = (
-            "SELECT p.id, p.document, d.title, p.heading, p.text FROM passages p JOIN documents d ON d.id = p.document"
-            " WHERE p.id > ? ORDER BY p.id"
+            f"SELECT p.id, p.document, d.title, p.heading, p.text FROM {self._passages} p"
+            " JOIN documents d ON d.id = p.document WHERE p.id > ? ORDER BY p.id"
         )
         for id_, document, title, heading, text in self._rows(sql, [after]):
             yield id_, document, Passage("", "", title, heading, "", None, 0, 0, text).headed
@@ -215,7 +242,7 @@ class Queries:
         import numpy as np
 
         ids, blobs = [], bytearray()
-        for id_, blob in self._rows("SELECT id, vector FROM passages WHERE id > ? ORDER BY id", [after]):
+        for id_, blob in self._rows(f"SELECT id, vector FROM {self._passages} WHERE id > ? ORDER BY id", [after]):
             ids.append(id_)
             blobs += blob
         with database.decoded(self.path):
@@ -224,7 +251,8 @@ class Queries:
 
     def spans(self, document: int) -> Iterator[tuple[int, int, int, str]]:
         """(passage id, start, end, text) of a document's passages."""
-        yield from self._rows('SELECT id, start, "end", text FROM passages WHERE document = ? ORDER BY id', [document])
+        sql = f'SELECT id, start, "end", text FROM {self._passages} WHERE document = ? ORDER BY id'
+        yield from self._rows(sql, [document])
 
     def passage_ids_of(self, documents: Iterable[int]) -> list[int]:
         self._require_int(documents := list(documents))
@@ -242,11 +270,11 @@ class Queries:
         for i in range(0, len(digests), 500):
             part = digests[i : i + 500]
             marks = ",".join("?" * len(part))
-            found.update(self._rows(f"SELECT digest, vector FROM passages WHERE digest IN ({marks})", part))
+            found.update(self._rows(f"SELECT digest, vector FROM {self._passages} WHERE digest IN ({marks})", part))
         return found
 
     def counts(self) -> dict[str, int]:
-        tables = {"files": "files", "documents": "documents", "articles": self._articles, "passages": "passages"}
+        tables = {"files": "files", "documents": "documents", "articles": self._articles, "passages": self._passages}
         return {name: self._one(f"SELECT count(*) FROM {table}") for name, table in tables.items()}
 
     def statuses(self) -> dict[str, int]:
@@ -254,7 +282,7 @@ class Queries:
         return dict(self._rows("SELECT status, count(*) FROM files GROUP BY status ORDER BY min(key)"))
 
     def newest_passage(self) -> int:
-        return self._one("SELECT max(id) FROM passages") or 0
+        return self._one(f"SELECT max(id) FROM {self._passages}") or 0
 
     def removed(self, in_words: bool = False) -> list[int]:
         """Passages that the published vectors (or words) may still hold although they are gone."""

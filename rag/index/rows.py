@@ -6,9 +6,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from hashlib import blake2b
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rag.types import Article, Mark, Outcome, Status
+
+if TYPE_CHECKING:
+    from rag.types import Vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,15 @@ def file_row(row: Sequence[Any]) -> FileRow:
 
 def article_of(row: Sequence[Any]) -> Article | None:
     return None if row[0] is None else Article(*row)
+
+
+def packed_vectors(vectors: Vectors) -> list[bytes]:
+    """float16, one by one."""
+    import numpy as np
+
+    if not np.isfinite(vectors).all():
+        raise ValueError("the embedder returned a vector that is not finite")
+    return [row.tobytes() for row in vectors.astype(np.float16)]
 
 
 def packed_marks(marks: tuple[Mark, ...]) -> str:
