@@ -16,8 +16,8 @@ from rag.evaluation.predictions import Prediction
 from rag.terminal import counted
 
 
-def show(config: Config) -> None:
-    found = {one.name: one for one in runs.summaries(config) if one.figures}
+def show(config: Config, home: Path) -> None:
+    found = {one.name: one for one in runs.summaries(home) if one.figures}
     if len(found) < 2:
         st.subheader("Two runs are needed", anchor=False)
         st.write("Measure the same questions under two settings; what changed, and how surely, is read here.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
 from app import comparing, explaining, following, measuring, reports, shared, work
@@ -19,12 +21,12 @@ VIEWS = {
 
 def show() -> None:
     shared.follow_address()
-    config = _over()
+    config, home = _over(), shared.own().indexes  # a common collection is measured by many: each at home
     with st.container():
-        following.show(config, work.MEASURING, lambda job: _ended(config, job))
+        following.show(home, work.MEASURING, lambda job: _ended(home, job))
     st.session_state.setdefault("evaluate view", "Measure")
     view = st.segmented_control("View", list(VIEWS), key="evaluate view", required=True, label_visibility="collapsed")
-    VIEWS[view or "Measure"](config)
+    VIEWS[view or "Measure"](config, home)
     shared.show_address()
 
 
@@ -40,7 +42,7 @@ def _over() -> Config:
     return shared.settings()
 
 
-def _ended(config: Config, job: Job) -> None:
+def _ended(home: Path, job: Job) -> None:
     """What can be done when a run has ended: read it, or let it go on."""
     following.said(job)
     name = next((part.rpartition("/")[2] for part in job.work.arguments if part.startswith("--out=")), "")
@@ -48,7 +50,7 @@ def _ended(config: Config, job: Job) -> None:
         if job.result() and fitting(name):
             st.button("Read the report", icon=":material/insights:", on_click=_read, args=(job, name))
         elif job.state in (State.STOPPED, State.DIED) and st.button("Go on", icon=":material/play_arrow:"):
-            following.start(config, job.work)
+            following.start(home, job.work)
 
 
 def _read(job: Job, name: str) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import streamlit as st
 
-from app import shared, tables
+from app import tables
 from app.views import line, literal
 from rag import compose
 from rag.answer import MAX_QUESTION, clean_question
@@ -16,7 +17,7 @@ from rag.evaluation.explain import Explanation, explain, missing_from, tracer
 from rag.types import Evidence
 
 
-def show(config: Config) -> None:
+def show(config: Config, home: Path) -> None:
     if not compose.collection(config).exists():
         st.subheader("Nothing to explain yet", anchor=False)
         st.write("Add documents in the Library first.")
@@ -47,7 +48,7 @@ def explained(config: Config, question: str, document: str, page: int) -> Explan
     question = clean_question(question)
     collection = compose.collection(config)
     try:
-        through = tracer(config, collection, shared.embedder(config), config.passages)(question)
+        through = tracer(config, collection, compose.embedder(config), config.passages)(question)
         found = explain(question, Evidence(document, page or None), through)
         if not found.passages:
             found = replace(found, verdict=missing_from(collection.files(), document, page or None))

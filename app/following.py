@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -24,10 +25,10 @@ _ROW: Any = {"horizontal": True, "horizontal_alignment": "distribute", "vertical
 Report = Callable[[Job], None]
 
 
-def start(config: Config, what: Work) -> None:
+def start(indexes: Path, what: Work) -> None:
     """Begins a job and draws the page again, which tells of it; or says why it does not begin."""
     try:
-        work.desk(config).start(what)
+        work.desk(indexes).start(what)
     except RagError as error:
         st.error(literal(str(error)))
     else:
@@ -36,12 +37,12 @@ def start(config: Config, what: Work) -> None:
 
 def is_busy(config: Config) -> bool:
     """Whether something is writing to the collection already, as far as this page began it."""
-    return bool(work.desk(config).running(work.lane(config)))
+    return bool(work.desk(config.indexes).running(work.lane(config)))
 
 
-def show(config: Config, lane: str, report: Report) -> None:
+def show(indexes: Path, lane: str, report: Report) -> None:
     """The job of a lane that runs, or else the last one that ended, of which `report` shows what came of it."""
-    jobs = [job for job in work.desk(config).jobs() if job.work.lane == lane]
+    jobs = [job for job in work.desk(indexes).jobs() if job.work.lane == lane]
     if running := [job for job in jobs if job.state is State.RUNNING]:
         st.fragment(partial(_running, running[0]), run_every=EVERY)()
     elif jobs and _is_news(jobs[0]):

@@ -31,6 +31,4 @@ def question(text: str) -> NoReturn:
 
 
 def _ask() -> NoReturn:
-    from app import ask
-
-    st.switch_page(st.Page(ask.show, title="Ask", url_path="ask", default=True))
+    st.switch_page(shared.page("ask"))

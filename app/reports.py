@@ -23,14 +23,14 @@ ROWS = 10
 HEIGHT = 300  # of a plot
 
 
-def show(config: Config) -> None:
-    found = runs.summaries(config)
+def show(config: Config, home: Path) -> None:
+    found = runs.summaries(home)
     if not found:
         st.subheader("No runs yet", anchor=False)
         st.write("Measure a question set; what came of it is read here.")
         return
     one = chosen(found)
-    _heading(config, one)
+    _heading(home, one)
     run = loaded(one.folder)
     if run is None:
         st.write("No question has been answered yet.")
@@ -60,7 +60,7 @@ def chosen(found: Sequence[Summary]) -> Summary:
     return found[names.index(name)]
 
 
-def _heading(config: Config, one: Summary) -> None:
+def _heading(home: Path, one: Summary) -> None:
     report = one.folder / REPORT
     with st.container(horizontal=True):
         if report.is_file():
@@ -75,13 +75,13 @@ def _heading(config: Config, one: Summary) -> None:
             )
         with st.popover("Remove", icon=":material/delete:"):
             st.write("The run goes, with all its answers.")
-            if st.button("Remove it", type="primary", key="remove run", disabled=_is_running(config, one)):
+            if st.button("Remove it", type="primary", key="remove run", disabled=_is_running(home, one)):
                 shutil.rmtree(one.folder, ignore_errors=True)
                 st.rerun()
 
 
-def _is_running(config: Config, one: Summary) -> bool:
-    return any(f"--out={one.folder}" in job.work.arguments for job in work.desk(config).running(work.MEASURING))
+def _is_running(home: Path, one: Summary) -> bool:
+    return any(f"--out={one.folder}" in job.work.arguments for job in work.desk(home).running(work.MEASURING))
 
 
 def loaded(path: Path) -> Run | None:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rag.config import Config
 from rag.errors import RagError
 from rag.evaluation.figures import Figure
 from rag.evaluation.folder import CONFIG, METRICS, PREDICTIONS, Run, load_run
@@ -43,8 +42,9 @@ class Summary:
         return str(self.config.get("collection", {}).get("collection", ""))
 
 
-def folder(config: Config) -> Path:
-    return config.indexes.resolve() / ".runs"
+def folder(indexes: Path) -> Path:
+    """Where the runs are of whoever's collections lie there."""
+    return indexes.resolve() / ".runs"
 
 
 def fitting(name: str) -> bool:
@@ -52,10 +52,10 @@ def fitting(name: str) -> bool:
     return bool(_NAME.fullmatch(name)) and not name.endswith((".", " "))
 
 
-def summaries(config: Config) -> list[Summary]:
+def summaries(indexes: Path) -> list[Summary]:
     """The newest first. What is no run, or a damaged one, is passed over."""
     try:
-        entries = [entry for entry in os.scandir(folder(config)) if fitting(entry.name)]
+        entries = [entry for entry in os.scandir(folder(indexes)) if fitting(entry.name)]
     except OSError:
         return []
     found = [summary for entry in entries if (summary := summary_of(Path(entry.path)))]

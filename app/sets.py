@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app import uploads
-from rag.config import Config
 from rag.evaluation.questions import BadRow, read_questions
 from rag.types import Example
 
@@ -23,15 +22,15 @@ class QuestionSet:
     bad: tuple[BadRow, ...]
 
 
-def folder(config: Config) -> Path:
+def folder(indexes: Path) -> Path:
     """Where sets are kept that were handed over."""
-    return config.indexes.resolve() / ".questions" / "kept"
+    return indexes.resolve() / ".questions" / "kept"
 
 
-def known(config: Config) -> dict[str, Path]:
+def known(indexes: Path) -> dict[str, Path]:
     """The sets that can be chosen, by name."""
     sample = {"The sample's questions": SAMPLE} if SAMPLE.is_file() else {}
-    return sample | {name: folder(config) / name for name in uploads.names(folder(config))}
+    return sample | {name: folder(indexes) / name for name in uploads.names(folder(indexes))}
 
 
 def read(path: Path) -> QuestionSet:

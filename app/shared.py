@@ -96,6 +96,12 @@ def settings() -> Config:
     return people.at(config, login.person(), address().collection)
 
 
+def own() -> Config:
+    """The environment's settings over the collections that are whoever's who looks: theirs to change, and to measure
+    with."""
+    return people.own(environment(), login.person())
+
+
 def set_settings(**changed: object) -> None:
     st.session_state["settings"] = {**st.session_state.get("settings", {}), **changed}
 

@@ -15,8 +15,9 @@ SYNC, WIKIPEDIA, REMOVE, VERIFY, REPAIR, EVALUATE = "sync", "wikipedia", "remove
 MEASURING = "evaluation"  # the lane of what measures
 
 
-def desk(config: Config) -> Desk:
-    return Desk(config.indexes.resolve() / ".jobs")
+def desk(indexes: Path) -> Desk:
+    """The jobs of whoever's collections lie there."""
+    return Desk(indexes.resolve() / ".jobs")
 
 
 def lane(config: Config) -> str:

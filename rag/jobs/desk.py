@@ -36,10 +36,11 @@ class Desk:
     def jobs(self) -> list[Job]:
         """The newest first."""
         try:
-            names = sorted((path.name for path in self.home.iterdir() if _ID.fullmatch(path.name)), reverse=True)
+            folders = [path for path in self.home.iterdir() if _ID.fullmatch(path.name)]
         except OSError:
             return []
-        return [job for name in names if (job := read_job(self.home / name))]
+        found = [job for folder in folders if (job := read_job(folder))]
+        return sorted(found, key=lambda job: job.started, reverse=True)
 
     def find(self, id_: str) -> Job | None:
         """Ids come from addresses: what is none is not looked for."""

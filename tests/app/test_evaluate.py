@@ -15,7 +15,8 @@ from conftest import Shelf, WordEmbedder
 from programs import SLEEPS, WORDS, ended
 from streamlit.testing.v1 import AppTest
 
-from app import plots, runs, shared, tables, work
+from app import plots, runs, tables, work
+from rag import compose
 from rag.evaluation.compare import Difference, compare
 from rag.evaluation.folder import load_run
 from rag.evaluation.predictions import Found, Prediction
@@ -61,8 +62,8 @@ def indexes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def desk(indexes: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     made = Desk(indexes / ".jobs", ("-c", WORDS))
-    monkeypatch.setattr(work, "desk", lambda config: made)
-    monkeypatch.setattr(shared, "embedder", lambda config: WordEmbedder())
+    monkeypatch.setattr(work, "desk", lambda indexes: made)
+    monkeypatch.setattr(compose, "embedder", lambda config: WordEmbedder())
     yield made
     for job in made.running():
         job.cancel(at_once=True)
@@ -199,12 +200,12 @@ def test_a_stopped_run_goes_on(tab: Open, desk: Desk, indexes: Path, monkeypatch
     at = tab()
     calm(at.file_uploader[0].set_value([("set.jsonl", LINES, "application/json")]).run())
     calm(next(box for box in at.selectbox if box.label == "Questions").set_value("set.jsonl").run())
-    monkeypatch.setattr(work, "desk", lambda config: Desk(desk.home, ("-c", SLEEPS)))
+    monkeypatch.setattr(work, "desk", lambda indexes: Desk(desk.home, ("-c", SLEEPS)))
     press(at, "Measure")
     (job,) = desk.jobs()
     job.cancel()
     assert ended(job).state is State.STOPPED
-    monkeypatch.setattr(work, "desk", lambda config: desk)
+    monkeypatch.setattr(work, "desk", lambda indexes: desk)
     calm(at.run())
     press(at, "Go on")
     again = ended(desk.jobs()[0])

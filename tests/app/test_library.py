@@ -46,7 +46,7 @@ def indexes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def desk(indexes: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     made = Desk(indexes / ".jobs", ("-c", WORDS))
-    monkeypatch.setattr(work, "desk", lambda config: made)
+    monkeypatch.setattr(work, "desk", lambda indexes: made)
     yield made
     for job in made.running():
         job.cancel(at_once=True)
