@@ -18,7 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from rag.errors import LockedError, StorageError
-from rag.jobs.job import LOCK, LOG, PROGRESS, RESULT, SPEC, Job, State, Work, read_job, write_json
+from rag.jobs.job import LOCK, LOG, PROGRESS, RESULT, SPEC, Job, State, Work, make_private, read_job, write_json
 
 PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
 KEPT = 50  # jobs that have ended
@@ -101,7 +101,7 @@ class Desk:
     def _alone(self) -> Iterator[None]:
         """Two tabs that begin the same work at the same moment begin it once."""
         try:
-            self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(self.home)
             handle = os.open(self.home / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise _unwritable(self.home, error) from error

@@ -12,7 +12,8 @@ from conftest import Shelf, WordEmbedder
 from programs import WAITS, WORDS, ended
 from streamlit.testing.v1 import AppTest
 
-from app import uploads, work
+from app import login, people, uploads, work
+from rag.config import Config
 from rag.index.collection import Collection
 from rag.jobs.desk import Desk
 from rag.jobs.job import Job, State, Work
@@ -382,3 +383,34 @@ def test_a_read_only_library_is_looked_at(tab: Open, indexes: Path) -> None:
     assert list(at.dataframe[0].value["Name"]) == ["fox.txt"]
     assert not (indexes / ".jobs").exists(), "to look writes nothing"
     assert not (indexes / ".uploads").exists()
+
+
+# --------------------------------------------------------------------------------------------- two people
+
+
+def test_what_is_common_is_looked_at_and_what_is_ones_own_is_changed(
+    tab: Open, indexes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(indexes, {"fox.txt": "The fox."}, name="common", folder=indexes.parent / "notes")
+    filled(indexes, {"owl.txt": "The owl."}, name="hidden")
+    people.share(Config(indexes=indexes), "common", ["ann"])
+    monkeypatch.setattr(login, "person", lambda: people.by_password("ann"))
+    at = tab(collection="common")
+    assert at.selectbox[0].options == ["common"], "what is not shared is not there"
+    assert list(at.dataframe[0].value["Name"]) == ["fox.txt"]
+    choose(at, 0, "documents common")
+    assert str(indexes.parent) not in said(at), "where it lies on the server is nobody's business"
+    assert "who runs this server changes it" in said(at)
+    assert {button.label for button in at.button} == {"Make it", "Open", "Ask about it"}
+    assert not at.file_uploader
+    (name,) = [field for field in at.text_input if field.label == "Name"]
+    name.set_value("mine")
+    press(at, "Make it")
+    calm(at.file_uploader[0].set_value([("heron.txt", b"The heron stands by the weir.", "text/plain")]).run())
+    own = people.own(Config(indexes=indexes), people.by_password("ann")).indexes
+    assert uploads.names(uploads.folder(own, "mine")) == ["heron.txt"]
+    assert not (indexes / ".uploads").exists()
+    monkeypatch.setattr(login, "person", lambda: people.by_password("bob"))
+    at = tab(collection="mine")
+    assert "No documents yet" in said(at), "a link to it leads another person to nothing"
+    assert not uploads.folder(people.own(Config(indexes=indexes), people.by_password("bob")).indexes, "mine").exists()
