@@ -78,7 +78,7 @@ def index_uploads(config: Config) -> None:
     into = uploads.folder(config.indexes, config.collection)
     st.session_state.pop("upload waits", None)
     uploads.settle(into)
-    following.start(config.indexes, work.sync(config, [into], about="uploads"))
+    following.start(config, work.sync(config, [into], about="uploads"))
 
 
 def _take(config: Config, given: Sequence[UploadedFile], replace: bool) -> list[str]:
@@ -128,7 +128,7 @@ def bring_in_step(config: Config) -> None:
     about = "Adds what is new in the folders, replaces what changed, drops what is gone"
     if found and st.button("Bring in step", icon=":material/sync:", disabled=following.is_busy(config), help=about):
         uploads.settle(uploads.folder(config.indexes, config.collection))
-        following.start(config.indexes, work.sync(config, found))
+        following.start(config, work.sync(config, found))
 
 
 def _folder(config: Config, indexed: Sequence[Path]) -> None:
@@ -139,7 +139,7 @@ def _folder(config: Config, indexed: Sequence[Path]) -> None:
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.text("Uploads" if path == own else line(str(path)))
             if st.button("Only this", key=f"sync {path}", icon=":material/sync:", disabled=busy):
-                following.start(config.indexes, work.sync(config, [path], about="uploads" if path == own else ""))
+                following.start(config, work.sync(config, [path], about="uploads" if path == own else ""))
     allowed = roots.configured()
     if not allowed:
         st.caption(
@@ -159,13 +159,13 @@ def _folder(config: Config, indexed: Sequence[Path]) -> None:
     except RagError as error:
         st.error(literal(str(error)))
     else:
-        following.start(config.indexes, work.sync(config, [path]))
+        following.start(config, work.sync(config, [path]))
 
 
 def _wikipedia(config: Config, held: int) -> None:
     busy = following.is_busy(config)
     if held and st.button(f"Bring {counted(held, 'article')} up to date", icon=":material/sync:", disabled=busy):
-        following.start(config.indexes, work.refresh(config))
+        following.start(config, work.refresh(config))
     with st.form("articles", border=False, clear_on_submit=True):
         titles = st.text_area("Titles, one a line", placeholder="Alan Turing\nEnigma machine", height=100)
         language = st.text_input("Language", "en", max_chars=12, width=120)
@@ -174,7 +174,7 @@ def _wikipedia(config: Config, held: int) -> None:
             return
     wanted = list(dict.fromkeys(title.strip() for title in titles.splitlines() if title.strip()))
     if wanted:
-        following.start(config.indexes, work.articles(config, wanted, language))
+        following.start(config, work.articles(config, wanted, language))
 
 
 def offer_pruning(config: Config, job: Job, count: int) -> None:
@@ -184,4 +184,4 @@ def offer_pruning(config: Config, job: Job, count: int) -> None:
     )
     if st.button(f"Remove {counted(count, 'missing file')}", disabled=following.is_busy(config)):
         named = job.work.arguments[job.work.arguments.index("--") + 1 :]
-        following.start(config.indexes, work.sync(config, [Path(path) for path in named], prune=True))
+        following.start(config, work.sync(config, [Path(path) for path in named], prune=True))

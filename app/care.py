@@ -29,7 +29,7 @@ def show(config: Config, collection: Collection, info: Mapping[str, Any]) -> Non
         busy = following.is_busy(config)
         with st.container(horizontal=True):
             if st.button("Verify", icon=":material/fact_check:", disabled=busy, help="Is all that is stored whole?"):
-                following.start(config.indexes, work.verify(config))
+                following.start(config, work.verify(config))
             _repair(config, busy)
             _remove(config, collection, info["files"], busy)
         _room(config, collection, info)
@@ -50,13 +50,13 @@ def verified(config: Config, result: Mapping[str, Any]) -> None:
     for problem in result["problems"]:
         st.text(line(problem), width="stretch")
     if st.button("Repair it", type="primary", disabled=following.is_busy(config)):
-        following.start(config.indexes, work.repair(config))
+        following.start(config, work.repair(config))
 
 
 def _repair(config: Config, busy: bool) -> None:
     about = "Rebuilds the indexes from the ledger; needs neither the documents nor a model."
     if st.button("Repair", icon=":material/build:", disabled=busy, help=about):
-        following.start(config.indexes, work.repair(config))
+        following.start(config, work.repair(config))
 
 
 # --------------------------------------------------------------------------------------------------- room
@@ -102,7 +102,7 @@ def _purpose(name: str, folder: str) -> str:
 
 def past(config: Config, report: following.Report) -> None:
     """What was done with the collection, and what came of it."""
-    jobs = [job for job in work.desk(config.indexes).jobs() if job.work.collection == config.collection]
+    jobs = [job for job in work.desk(config).jobs() if job.work.collection == config.collection]
     jobs = [job for job in jobs if job.work.kind != work.EVALUATE and job.state is not State.RUNNING]
     if not jobs:
         return

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import plots, reports, runs, tables
+from app import columns, plots, reports, runs
 from app.views import literal
 from rag.config import Config
 from rag.errors import RagError
@@ -16,8 +16,8 @@ from rag.evaluation.predictions import Prediction
 from rag.terminal import counted
 
 
-def show(config: Config, home: Path) -> None:
-    found = {one.name: one for one in runs.summaries(home) if one.figures}
+def show(config: Config, own: Config) -> None:
+    found = {one.name: one for one in runs.summaries(own.indexes) if one.figures}
     if len(found) < 2:
         st.subheader("Two runs are needed", anchor=False)
         st.write("Measure the same questions under two settings; what changed, and how surely, is read here.")
@@ -56,7 +56,7 @@ def _differences(comparison: Comparison) -> None:
     )
     if drawn := plots.differences(comparison.differences):
         st.vega_lite_chart(*drawn)
-    st.dataframe(tables.of_differences(comparison), hide_index=True)
+    st.dataframe(columns.of_differences(comparison), hide_index=True)
     st.download_button(
         "Comparison to keep",
         lambda: comparison_page(comparison).encode(),
@@ -65,7 +65,7 @@ def _differences(comparison: Comparison) -> None:
         icon=":material/download:",
         on_click="ignore",
     )
-    settings = tables.of_settings(comparison)
+    settings = columns.of_settings(comparison)
     if settings["Setting"]:
         with st.expander("Settings that differ", expanded=True):
             st.dataframe(settings, hide_index=True)
@@ -82,10 +82,10 @@ def _flipped(comparison: Comparison, name: str, flips: Flips) -> None:
         {
             "What": ["lost"] * len(flips.lost) + ["gained"] * len(flips.gained),
             "Question": [before.example.question for before, _ in pairs],
-            "A": [tables.fate(before) for before, _ in pairs],
-            "B": [tables.fate(after) for _, after in pairs],
-            "Evidence in A at": [tables.first_right(before) for before, _ in pairs],
-            "Evidence in B at": [tables.first_right(after) for _, after in pairs],
+            "A": [columns.fate(before) for before, _ in pairs],
+            "B": [columns.fate(after) for _, after in pairs],
+            "Evidence in A at": [columns.first_right(before) for before, _ in pairs],
+            "Evidence in B at": [columns.first_right(after) for _, after in pairs],
         },
         hide_index=True,
         placeholder="",
@@ -103,9 +103,9 @@ def _side_by_side(comparison: Comparison, number: int, pair: tuple[Prediction, P
     names = (comparison.before.name, comparison.after.name)
     with st.container(border=True):
         st.markdown(f"**{literal(pair[0].example.question)}**")
-        st.caption(literal(f"Expected: {tables.expected(pair[0])}"))
+        st.caption(literal(f"Expected: {columns.expected(pair[0])}"))
         for column, name, prediction in zip(st.columns(2), names, pair, strict=True):
             with column:
-                st.markdown(f"**{literal(name)}** · {tables.fate(prediction)}")
+                st.markdown(f"**{literal(name)}** · {columns.fate(prediction)}")
                 reports.answered(prediction)
-                st.dataframe(tables.of_hits(prediction), hide_index=True)
+                st.dataframe(columns.of_hits(prediction), hide_index=True)

@@ -169,9 +169,9 @@ def _remove(config: Config, one: Held) -> None:
         if not st.button("Remove it", type="primary", key="remove document", disabled=following.is_busy(config)):
             return
         if path.parent != into:
-            following.start(config.indexes, work.remove_article(config, one.name))
+            following.start(config, work.remove_article(config, one.name))
         elif _deleted(into, path.name):
-            following.start(config.indexes, work.remove_file(config, path))
+            following.start(config, work.remove_file(config, path))
 
 
 def _deleted(into: Path, name: str) -> bool:

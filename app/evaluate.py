@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import streamlit as st
 
 from app import comparing, explaining, following, measuring, reports, shared, work
@@ -21,12 +19,12 @@ VIEWS = {
 
 def show() -> None:
     shared.follow_address()
-    config, home = _over(), shared.own().indexes  # a common collection is measured by many: each at home
+    config, own = _over(), shared.own()  # a common collection is measured by many: each at home
     with st.container():
-        following.show(home, work.MEASURING, lambda job: _ended(home, job))
+        following.show(own, work.MEASURING, lambda job: _ended(own, job))
     st.session_state.setdefault("evaluate view", "Measure")
     view = st.segmented_control("View", list(VIEWS), key="evaluate view", required=True, label_visibility="collapsed")
-    VIEWS[view or "Measure"](config, home)
+    VIEWS[view or "Measure"](config, own)
     shared.show_address()
 
 
@@ -42,7 +40,7 @@ def _over() -> Config:
     return shared.settings()
 
 
-def _ended(home: Path, job: Job) -> None:
+def _ended(own: Config, job: Job) -> None:
     """What can be done when a run has ended: read it, or let it go on."""
     following.said(job)
     name = next((part.rpartition("/")[2] for part in job.work.arguments if part.startswith("--out=")), "")
@@ -50,7 +48,7 @@ def _ended(home: Path, job: Job) -> None:
         if job.result() and fitting(name):
             st.button("Read the report", icon=":material/insights:", on_click=_read, args=(job, name))
         elif job.state in (State.STOPPED, State.DIED) and st.button("Go on", icon=":material/play_arrow:"):
-            following.start(home, job.work)
+            following.start(own, job.work)
 
 
 def _read(job: Job, name: str) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import streamlit as st
 
-from app import tables
+from app import columns
 from app.views import line, literal
 from rag import compose
 from rag.answer import MAX_QUESTION, clean_question
@@ -17,7 +16,7 @@ from rag.evaluation.explain import Explanation, explain, missing_from, tracer
 from rag.types import Evidence
 
 
-def show(config: Config, home: Path) -> None:
+def show(config: Config, own: Config) -> None:
     if not compose.collection(config).exists():
         st.subheader("Nothing to explain yet", anchor=False)
         st.write("Add documents in the Library first.")
@@ -62,7 +61,7 @@ def _shown(found: Explanation) -> None:
     kind(literal(found.verdict))
     if not found.passages:
         return
-    st.dataframe(tables.of_standings(found), hide_index=True, placeholder="")
+    st.dataframe(columns.of_standings(found), hide_index=True, placeholder="")
     if found.passage:
         st.caption(literal(f"What came furthest: {line(found.passage.document)}, {line(found.passage.place)}"))
         st.text(found.passage.text, width="stretch")

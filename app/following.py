@@ -5,15 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from app import wording, work
+from app import shared, wording, work
 from app.views import line, literal
 from rag.config import Config
-from rag.errors import RagError
+from rag.errors import RagError, UsageError
 from rag.jobs.job import Job, State, Work
 
 EVERY = 1.0  # seconds between two looks at a job that runs
@@ -25,10 +24,12 @@ _ROW: Any = {"horizontal": True, "horizontal_alignment": "distribute", "vertical
 Report = Callable[[Job], None]
 
 
-def start(indexes: Path, what: Work) -> None:
+def start(config: Config, what: Work) -> None:
     """Begins a job and draws the page again, which tells of it; or says why it does not begin."""
     try:
-        work.desk(indexes).start(what)
+        if not shared.may_change(config):
+            raise UsageError("This collection is shared with you: it can be asked, not changed.")
+        work.desk(config).start(what)
     except RagError as error:
         st.error(literal(str(error)))
     else:
@@ -37,12 +38,12 @@ def start(indexes: Path, what: Work) -> None:
 
 def is_busy(config: Config) -> bool:
     """Whether something is writing to the collection already, as far as this page began it."""
-    return bool(work.desk(config.indexes).running(work.lane(config)))
+    return bool(work.desk(config).running(work.lane(config)))
 
 
-def show(indexes: Path, lane: str, report: Report) -> None:
+def show(config: Config, lane: str, report: Report) -> None:
     """The job of a lane that runs, or else the last one that ended, of which `report` shows what came of it."""
-    jobs = [job for job in work.desk(indexes).jobs() if job.work.lane == lane]
+    jobs = [job for job in work.desk(config).jobs() if job.work.lane == lane]
     if running := [job for job in jobs if job.state is State.RUNNING]:
         st.fragment(partial(_running, running[0]), run_every=EVERY)()
     elif jobs and _is_news(jobs[0]):

@@ -21,7 +21,7 @@ def show() -> None:
     shared.follow_address()
     _choose()
     config = shared.settings()
-    is_mine = config.indexes == shared.own().indexes
+    is_mine = shared.may_change(config)
     with closing(compose.collection(config)) as collection:
         if is_mine:
             _what_goes_on(config)
@@ -38,7 +38,7 @@ def show() -> None:
 
 def _what_goes_on(config: Config) -> None:
     with st.container():  # what comes and goes in it moves nothing below to another place
-        following.show(config.indexes, work.lane(config), lambda job: report(config, job))
+        following.show(config, work.lane(config), lambda job: report(config, job))
         adding.tell_uploads(config)
 
 
@@ -47,7 +47,7 @@ def _what_there_is(config: Config, collection: Collection, is_mine: bool) -> Non
     if is_mine:
         adding.show(config, info)
     else:
-        st.caption("This collection is common to several people: it can be asked; who runs this server changes it.")
+        st.caption("This collection is shared with you. You can ask it; whoever runs this server keeps it.")
     if info:
         documents.show(config, collection, info, is_mine)
     if info and is_mine:
@@ -71,7 +71,7 @@ def _choose() -> None:
             shared.go(collection=name)
         with st.popover("New collection", icon=":material/add:"):
             _make(there)
-        if shared.settings().indexes == shared.own().indexes:
+        if shared.may_change(shared.settings()):
             adding.bring_in_step(shared.settings())
 
 

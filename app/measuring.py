@@ -41,47 +41,47 @@ class Chosen:
     limit: int
 
 
-def show(config: Config, home: Path) -> None:
+def show(config: Config, own: Config) -> None:
     if not compose.collection(config).exists():
         st.subheader("Nothing to measure yet", anchor=False)
         st.write("Add documents in the Library; then measure how well questions about them are answered.")
         return
-    found = _question_set(home)
+    found = _question_set(own)
     if not found:
         return
     _described(config, found)
     chosen = _settings(config)
     name = st.text_input(
-        "Name of the run", _proposed(found.path, config.collection, home), max_chars=100, width=420
+        "Name of the run", _proposed(found.path, config.collection, own), max_chars=100, width=420
     ).strip()
-    busy = bool(work.desk(home).running(work.MEASURING))
+    busy = bool(work.desk(own).running(work.MEASURING))
     if st.button("Measure", type="primary", icon=":material/play_arrow:", disabled=busy or not found.examples):
-        _begin(chosen, found.path, home, name)
+        _begin(chosen, found.path, own, name)
 
 
-def _begin(chosen: Chosen, path: Path, home: Path, name: str) -> None:
-    out = runs.folder(home) / name
+def _begin(chosen: Chosen, path: Path, own: Config, name: str) -> None:
+    out = runs.folder(own.indexes) / name
     if not runs.fitting(name):
         st.error("A run's name has letters, digits, spaces and . + ( ) - only, and begins with a letter or digit.")
     elif out.exists():
         st.error("There is a run of that name already. Choose another one.")
     else:
         what = work.measure(chosen.config, path, out, chosen.depth, chosen.limit, retrieval_only=chosen.retrieval_only)
-        following.start(home, what)
+        following.start(own, what)
 
 
 # ------------------------------------------------------------------------------------------- the questions
 
 
-def _question_set(home: Path) -> QuestionSet | None:
+def _question_set(own: Config) -> QuestionSet | None:
     """The set that is chosen, read; says what is wrong with one that cannot be."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        known = {**sets.known(home), **st.session_state.get("sets named", {})}
+        known = {**sets.known(own.indexes), **st.session_state.get("sets named", {})}
         wanted = st.session_state.pop("set added", None) or st.session_state.get("question set")
         st.session_state["question set"] = wanted if wanted in known else next(iter(known), None)
         name = st.selectbox("Questions", list(known), width=360, placeholder="No question set yet", key="question set")
         with st.popover("Add questions", icon=":material/add:"):
-            _add(home)
+            _add(own)
     for told in st.session_state.pop("set told", ()):
         st.error(literal(told))
     if name is None:
@@ -99,13 +99,13 @@ def _read(path: Path, stamp: int) -> QuestionSet:
     return sets.read(path)
 
 
-def _add(home: Path) -> None:
+def _add(own: Config) -> None:
     turn = st.session_state.setdefault("set turn", 0)
     given = st.file_uploader(
         "JSON lines, CSV, SQuAD's JSON or FinanceBench's lines", type=list(sets.FORMATS), key=f"set {turn}"
     )
     if given:
-        st.session_state["set told"] = _keep(home, given.name, given.getvalue())
+        st.session_state["set told"] = _keep(own, given.name, given.getvalue())
         st.session_state["set turn"] += 1
         st.rerun()
     keeper = shared.keeper()
@@ -113,7 +113,7 @@ def _add(home: Path) -> None:
     about = "Questions of yours whose answers you gave a thumb, with what should have been said"
     if judged and st.button(f"Take the {counted(len(judged), 'answer')} that you judged", help=about):
         name = f"judged {time.strftime('%Y-%m-%d')}.jsonl"
-        st.session_state["set told"] = _keep(home, name, questions(judged).encode())
+        st.session_state["set told"] = _keep(own, name, questions(judged).encode())
         st.rerun()
     if allowed := roots.configured():
         path = st.text_input("Or a file, or a folder as BEIR has it", placeholder=str(allowed[0])).strip()
@@ -129,11 +129,11 @@ def _add(home: Path) -> None:
                 st.rerun()
 
 
-def _keep(home: Path, name: str, data: bytes) -> list[str]:
+def _keep(own: Config, name: str, data: bytes) -> list[str]:
     """Keeps a set, if it is one. What has to be told."""
     if len(data) > MOST_BYTES:
         return [f"{name} has {len(data) >> 20} MB, and {MOST_BYTES >> 20} are taken here."]
-    into = sets.folder(home)
+    into = sets.folder(own.indexes)
     try:
         stored = uploads.store(into, name, data)
         if not sets.read(into / stored.name).examples:
@@ -206,10 +206,10 @@ def _settings(config: Config) -> Chosen:
     return Chosen(settled, what == RETRIEVAL, int(depth), int(limit))
 
 
-def _proposed(questions: Path, collection: str, home: Path) -> str:
+def _proposed(questions: Path, collection: str, own: Config) -> str:
     """A name that says what it is of."""
     key = f"run of {questions} in {collection}"
-    if key not in st.session_state or (runs.folder(home) / st.session_state[key]).exists():
+    if key not in st.session_state or (runs.folder(own.indexes) / st.session_state[key]).exists():
         stem = uploads.safe_name(questions.stem)[:40]
         st.session_state[key] = f"{stem} {collection} {time.strftime('%m-%d %H.%M.%S')}"
     return cast(str, st.session_state[key])

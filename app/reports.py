@@ -8,7 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import opening, plots, runs, tables, work
+from app import columns, opening, plots, runs, work
 from app.runs import Summary
 from app.views import literal
 from rag.config import Config
@@ -23,14 +23,14 @@ ROWS = 10
 HEIGHT = 300  # of a plot
 
 
-def show(config: Config, home: Path) -> None:
-    found = runs.summaries(home)
+def show(config: Config, own: Config) -> None:
+    found = runs.summaries(own.indexes)
     if not found:
         st.subheader("No runs yet", anchor=False)
         st.write("Measure a question set; what came of it is read here.")
         return
     one = chosen(found)
-    _heading(home, one)
+    _heading(own, one)
     run = loaded(one.folder)
     if run is None:
         st.write("No question has been answered yet.")
@@ -41,7 +41,7 @@ def show(config: Config, home: Path) -> None:
         _tiles(one)
         _plots(predictions)
         with st.expander("Every figure, with its interval"):
-            st.dataframe(tables.of_figures(one.figures), hide_index=True)
+            st.dataframe(columns.of_figures(one.figures), hide_index=True)
         with st.expander("What was measured, and how"):
             st.json(dict(one.config), expanded=True)
     else:
@@ -55,12 +55,12 @@ def chosen(found: Sequence[Summary]) -> Summary:
     if st.session_state.get("run") not in names:
         st.session_state["run"] = names[0]
     with st.expander(f"Runs ({len(found)})", key="runs"):
-        st.dataframe(tables.of_runs(found), hide_index=True)
+        st.dataframe(columns.of_runs(found), hide_index=True)
     name = st.selectbox("Run", names, key="run", width=480)
     return found[names.index(name)]
 
 
-def _heading(home: Path, one: Summary) -> None:
+def _heading(own: Config, one: Summary) -> None:
     report = one.folder / REPORT
     with st.container(horizontal=True):
         if report.is_file():
@@ -75,13 +75,13 @@ def _heading(home: Path, one: Summary) -> None:
             )
         with st.popover("Remove", icon=":material/delete:"):
             st.write("The run goes, with all its answers.")
-            if st.button("Remove it", type="primary", key="remove run", disabled=_is_running(home, one)):
+            if st.button("Remove it", type="primary", key="remove run", disabled=_is_running(own, one)):
                 shutil.rmtree(one.folder, ignore_errors=True)
                 st.rerun()
 
 
-def _is_running(home: Path, one: Summary) -> bool:
-    return any(f"--out={one.folder}" in job.work.arguments for job in work.desk(home).running(work.MEASURING))
+def _is_running(own: Config, one: Summary) -> bool:
+    return any(f"--out={one.folder}" in job.work.arguments for job in work.desk(own).running(work.MEASURING))
 
 
 def loaded(path: Path) -> Run | None:
@@ -124,14 +124,14 @@ def questions(predictions: Sequence[Prediction], name: str) -> None:
     """All questions, of which the poor ones come first to mind; one of them in full."""
     st.subheader("Questions", anchor=False)
     kept = st.segmented_control(
-        "Which", list(tables.FILTERS), default="could be better", required=True, label_visibility="collapsed"
+        "Which", list(columns.FILTERS), default="could be better", required=True, label_visibility="collapsed"
     )
-    wanted = [prediction for prediction in predictions if tables.FILTERS[kept or "all"](prediction)]
+    wanted = [prediction for prediction in predictions if columns.FILTERS[kept or "all"](prediction)]
     if not wanted:
         st.caption("There are none.")
         return
     event = st.dataframe(
-        tables.of_questions(wanted),
+        columns.of_questions(wanted),
         hide_index=True,
         placeholder="",
         key=f"questions {name} {kept}",
@@ -150,7 +150,7 @@ def one(prediction: Prediction) -> None:
     """A question: what was expected beside what was answered and found."""
     example = prediction.example
     with st.container(border=True):
-        st.markdown(f"**{literal(example.question)}** · {tables.fate(prediction)}")
+        st.markdown(f"**{literal(example.question)}** · {columns.fate(prediction)}")
         with st.container(horizontal=True):
             if st.button("Ask it", icon=":material/chat:", key=f"ask {example.id}"):
                 opening.question(example.question)
@@ -166,19 +166,19 @@ def one(prediction: Prediction) -> None:
         left, right = st.columns(2)
         with left:
             st.caption("Expected")
-            st.text(tables.expected(prediction), width="stretch")
+            st.text(columns.expected(prediction), width="stretch")
             for evidence in example.evidence:
                 st.caption(literal(f"{evidence.document}{f', p. {evidence.page}' if evidence.page else ''}"))
                 if evidence.text:
                     st.text(evidence.text, width="stretch")
         with right:
             answered(prediction)
-        st.dataframe(tables.of_hits(prediction), hide_index=True)
+        st.dataframe(columns.of_hits(prediction), hide_index=True)
 
 
 def answered(prediction: Prediction) -> None:
     st.caption("Answered")
-    st.text(tables.said(prediction) or "nothing was to be written", width="stretch")
+    st.text(columns.said(prediction) or "nothing was to be written", width="stretch")
     if prediction.confidence is not None:
         st.caption(f"confidence {prediction.confidence:.3f}")
     if prediction.lost_by:

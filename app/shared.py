@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -82,6 +82,20 @@ def missing_model(model: str) -> str:
     return f"{model} has to be downloaded before it can answer. Settings say what that takes, and do it."
 
 
+def models() -> list[dict[str, Any]]:
+    """The table of chat models: what each needs, its licence, and whether it is here."""
+    from rag.generation.models import MODELS
+    from rag.shapes import model_shape
+
+    return [model_shape(model) for model in MODELS.values()]
+
+
+def release(model: str) -> None:
+    """Lets go of a chat model. What asks it is made anew with the next question."""
+    compose.release_model(model)
+    _asker.clear()
+
+
 # ---------------------------------------------------------------------------------------------- of the tab
 
 
@@ -100,6 +114,11 @@ def own() -> Config:
     """The environment's settings over the collections that are whoever's who looks: theirs to change, and to measure
     with."""
     return people.own(environment(), login.person())
+
+
+def may_change(config: Config) -> bool:
+    """Whether the collection that these settings ask belongs to whoever looks: what is shared can be read alone."""
+    return config.indexes == own().indexes
 
 
 def set_settings(**changed: object) -> None:

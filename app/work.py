@@ -11,13 +11,15 @@ from rag.jobs.desk import Desk
 from rag.jobs.job import Work
 
 SYNC, WIKIPEDIA, REMOVE, VERIFY, REPAIR, EVALUATE = "sync", "wikipedia", "remove", "verify", "repair", "evaluate"
+FETCH = "fetch"
+MODELS = "models"  # the lane of downloads
 
 MEASURING = "evaluation"  # the lane of what measures
 
 
-def desk(indexes: Path) -> Desk:
-    """The jobs of whoever's collections lie there."""
-    return Desk(indexes.resolve() / ".jobs")
+def desk(config: Config) -> Desk:
+    """The jobs of whoever's collections these are."""
+    return Desk(config.indexes.resolve() / ".jobs")
 
 
 def lane(config: Config) -> str:
@@ -68,6 +70,11 @@ def measure(config: Config, questions: Path, out: Path, depth: int, limit: int, 
     ]
     arguments = ("eval", "--json", *options, "--", str(questions))
     return Work(EVALUATE, config.collection, MEASURING, arguments, variables(config), tells=True, about=out.name)
+
+
+def fetch(config: Config, model: str) -> Work:
+    """Downloads a chat model; one at a time. What arrived before it was stopped is not downloaded again."""
+    return Work(FETCH, "", MODELS, ("models", "fetch", "--json", model), variables(config), about=model)
 
 
 def variables(config: Config) -> dict[str, str]:

@@ -45,11 +45,9 @@ def unsearchable(ledger: Queries) -> list[str]:
     """Vectors that no search would find, or of the wrong passage."""
     import numpy as np
 
-    ids, vectors = ledger.vectors()
-    if not ids:
-        return []
-    if vectors.shape[1] != ledger.fingerprint.dimension:
-        return [f"vectors have {vectors.shape[1]} dimensions instead of {ledger.fingerprint.dimension}"]
-    lengths = np.linalg.norm(vectors, axis=1)
-    bad = np.flatnonzero(~np.isfinite(lengths) | (np.abs(lengths - 1) > 0.01))
-    return [f"the vector of passage {ids[i]} is not of unit length" for i in bad.tolist()]
+    problems = []
+    for ids, vectors in ledger.vector_blocks():
+        lengths = np.linalg.norm(vectors, axis=1)
+        bad = np.flatnonzero(~np.isfinite(lengths) | (np.abs(lengths - 1) > 0.01))
+        problems += [f"the vector of passage {ids[i]} is not of unit length" for i in bad.tolist()]
+    return problems

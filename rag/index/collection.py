@@ -8,6 +8,7 @@ import shutil
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,7 @@ class Collection:
         ):
             if root is not None:
                 ledger.add_root(root)
+            before = generation.kind(ledger)
 
             def publish() -> bool:
                 return generation.publish(ledger, self.home)
@@ -99,6 +101,9 @@ class Collection:
             else:
                 report = sync(ledger, source, embedder, **how)
             publish()
+            now = generation.kind(ledger)
+        if now != before:
+            report = replace(report, notes=(*report.notes, f"Vectors are indexed as {now} now."))
         return report if finished else resumed(report)
 
     def plan(
@@ -234,7 +239,7 @@ class Collection:
         if self._snapshot is None or state != self._state:
             self._snapshot = generation.load(ledger, self.home)
             places = ((row.document, row.name, row.key) for row in ledger.files())
-            self._cards = told_apart([Card(*row) for row in ledger.openings()], places)
+            self._cards = told_apart([Card(*row) for row in ledger.cards()], places)
             self._state = state
         return self._snapshot, self._cards
 

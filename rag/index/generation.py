@@ -3,6 +3,8 @@
     generation-7/vectors.faiss      may be some passages behind: they are searched exactly, as a delta
     generation-7/words/…            tantivy's own segments
 
+The vectors' file is named after its kind, which changes as the collection grows (`vectors.KINDS`).
+
 A generation is written beside the old one, synced, renamed, and only then named in the ledger with the size and
 SHA-256 of each of its files. Files that did not change are hard links to the old generation's, so a small change
 never rewrites a large file. What the ledger gained since is a delta, held in memory by whoever searches; what it
@@ -16,22 +18,24 @@ import hashlib
 import os
 import shutil
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rag.errors import StorageError
+from rag.index import database
 from rag.index.ledger import Ledger
 from rag.index.queries import Queries
 from rag.index.rows import GenerationRow
-from rag.index.vectors import Delta, VectorIndex
+from rag.index.vectors import PER_CELL, Delta, Kind, VectorIndex, kind_for, kind_of
 from rag.index.words import WordIndex
 
 if TYPE_CHECKING:
     from rag.types import Vectors
 
-VECTORS = "vectors.faiss"
 WORDS = "words"
 SMALL = 20_000  # below this many vectors a rewrite takes milliseconds, and nothing deleted lingers in the file
+BEHIND = 20_000  # passages that vectors may be behind: what a search compares beside them in 2 ms
 
 
 class Snapshot:
@@ -43,15 +47,16 @@ class Snapshot:
         self.notes = tuple(notes)
         folder = _folder(home, self.number)
         self._words = [WordIndex.open(folder / WORDS)] if row else []
+        self._ledger = ledger
         self._vectors: list[VectorIndex | Delta] = []
         if row and row.vectors_count:
-            self._vectors.append(VectorIndex.load(folder / VECTORS))
+            self._vectors.append(VectorIndex.load(folder / _vectors_file(row)))
         if ledger.newest_passage() > (row.through if row else 0):
             fresh = WordIndex()
             fresh.update(ledger.headed(row.through if row else 0))
             self._words.append(fresh)
         ids, vectors = ledger.vectors(row.vectors_through if row else 0)
-        if ids:
+        if len(ids):
             self._vectors.append(Delta(ids, vectors))
 
     def __len__(self) -> int:
@@ -59,7 +64,16 @@ class Snapshot:
         return sum(map(len, self._vectors))
 
     def dense(self, vector: Vectors, k: int, only: Sequence[int] | None = None) -> list[tuple[int, float]]:
-        return _best([hit for part in self._vectors for hit in part.search(vector, k, only)], k)
+        hits = []
+        for part in self._vectors:
+            found = part.search(vector, k, only)
+            hits += found if part.exact else self._scored(found, vector)
+        return _best(hits, k)
+
+    def _scored(self, found: list[tuple[int, float]], vector: Vectors) -> list[tuple[int, float]]:
+        """By the ledger's own vectors. What the ledger holds no more keeps its score: it is filtered out by others."""
+        ids, vectors = self._ledger.vectors_of([id_ for id_, _ in found])
+        return list((dict(found) | dict(zip(ids.tolist(), (vectors @ vector).tolist(), strict=True))).items())
 
     def keyword(self, question: str, k: int, documents: Sequence[int] | None = None) -> list[tuple[int, float]]:
         return _best([hit for part in self._words for hit in part.search(question, k, documents)], k)
@@ -86,18 +100,25 @@ def load(ledger: Ledger, home: Path) -> Snapshot:
 
 def damages(home: Path, row: GenerationRow) -> list[str]:
     """What is wrong with a generation's files: missing, of another size, or of other content."""
-    folder = _folder(home, row.number)
-    problems = []
-    for name, (size, sha256) in row.files.items():
-        path = folder / name
-        try:
-            if path.stat().st_size != size:
-                problems.append(f"{path} has {path.stat().st_size} bytes instead of {size}")
-            elif _sha256(path) != sha256:
-                problems.append(f"{path} fails its checksum")
-        except OSError as error:
-            problems.append(f"{path}: {error.strerror}")
-    return problems
+    with ThreadPoolExecutor() as threads:  # hashing lets go of Python's lock
+        found = threads.map(_damage, [_folder(home, row.number) / name for name in row.files], row.files.values())
+        return [problem for problem in found if problem]
+
+
+def _damage(path: Path, written: tuple[int, str]) -> str:
+    size, sha256 = written
+    try:
+        if path.stat().st_size != size:
+            return f"{path} has {path.stat().st_size} bytes instead of {size}"
+        return "" if _sha256(path) == sha256 else f"{path} fails its checksum"
+    except OSError as error:
+        return f"{path}: {error.strerror}"
+
+
+def kind(ledger: Ledger) -> Kind:
+    """How the published vectors are indexed; while there are none, how the first will be."""
+    row = ledger.generation()
+    return kind_of(_vectors_file(row)) if row and row.vectors_count else kind_for(0)
 
 
 def publish(ledger: Ledger, home: Path, rebuild: bool = False) -> bool:
@@ -134,15 +155,15 @@ def build(passages: Queries, home: Path, number: int, old: GenerationRow | None 
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700)
         _write_words(passages, draft / WORDS, home, old)
-        rebuilt, through, count = _write_vectors(passages, draft / VECTORS, home, old, newest)
+        rebuilt, through, count = _write_vectors(passages, draft, home, old, newest)
         row = GenerationRow(number, newest, through, count, _synced(draft))
         draft.rename(_folder(home, number))
         _sync_folder(home)
     except (OSError, RuntimeError, ValueError) as error:  # tantivy and FAISS raise the latter two for a failed write
         shutil.rmtree(draft, ignore_errors=True)
         raise StorageError(
-            f"Cannot write the index in {home} ({error}). All documents indexed so far are safe in the ledger, and are "
-            "searched from there. Free space and run the same command again, or `rag repair`."
+            f"Cannot write the index in {home} ({error}; {database.room(home)}). All documents indexed so far are safe "
+            "in the ledger, and are searched from there. Free space and run the same command again, or `rag repair`."
         ) from error
     return row, rebuilt
 
@@ -169,19 +190,42 @@ def _write_words(ledger: Queries, folder: Path, home: Path, old: GenerationRow |
 
 
 def _write_vectors(
-    ledger: Queries, path: Path, home: Path, old: GenerationRow | None, newest: int
+    ledger: Queries, draft: Path, home: Path, old: GenerationRow | None, newest: int
 ) -> tuple[bool, int, int]:
     """(whether the file is new, the last passage in it, how many vectors it holds). The file is kept from the old
-    generation until a tenth of it has changed; there is none while there is nothing to hold."""
-    if old and old.vectors_count >= SMALL:
-        changed = len(ledger.vectors(old.vectors_through)[0]) + len(ledger.removed())
-        if changed <= old.vectors_count // 10:
-            os.link(_folder(home, old.number) / VECTORS, path)
+    generation until enough has changed; there is none while there is nothing to hold."""
+    held = _folder(home, old.number) / _vectors_file(old) if old and old.vectors_count else None
+    if old and held and old.vectors_count >= SMALL:
+        changed = ledger.count_after(old.vectors_through) + len(ledger.removed())
+        if changed <= min(old.vectors_count // 10, BEHIND):
+            os.link(held, draft / held.name)
             return False, old.vectors_through, old.vectors_count
-    ids, vectors = ledger.vectors()
-    if ids:
-        VectorIndex.build(ids, vectors).save(path)
-    return True, newest, len(ids)
+    count = ledger.counts()["passages"]
+    wanted = kind_for(count)
+    if old and held and held.name == wanted.file and wanted.cells:
+        index = VectorIndex.load(held)  # its cells are still right: learning them again would take minutes
+        index.remove(ledger.removed())
+        for ids, vectors in ledger.vector_blocks(old.vectors_through):
+            index.add(ids, vectors)
+    else:
+        index = VectorIndex.empty(wanted, ledger.fingerprint.dimension)
+        if wanted.cells:
+            index.learn(_sample(ledger, every=max(1, count // (PER_CELL * wanted.cells))))
+        for ids, vectors in ledger.vector_blocks():
+            index.add(ids, vectors)
+    if len(index):
+        index.save(draft)
+    return True, newest, len(index)
+
+
+def _sample(ledger: Queries, every: int) -> Vectors:
+    import numpy as np
+
+    return np.concatenate([vectors for _, vectors in ledger.vector_blocks(every=every)])
+
+
+def _vectors_file(row: GenerationRow) -> str:
+    return next(name for name in row.files if name.startswith("vectors"))
 
 
 def _synced(draft: Path) -> dict[str, tuple[int, str]]:

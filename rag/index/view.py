@@ -46,6 +46,9 @@ class View:
     def cards(self) -> Sequence[Card]:
         return self._cards
 
+    def openings(self, documents: Sequence[int]) -> dict[int, str]:
+        return self._ledger.openings(documents)
+
     def dense(self, vector: Vectors, k: int, among: Sequence[int] | None = None) -> list[Hit]:
         def search(allowed: list[int] | None, wanted: int) -> list[tuple[int, float]]:
             only = None if allowed is None else self._ledger.passage_ids_of(allowed)

@@ -15,7 +15,7 @@ from conftest import Shelf, WordEmbedder
 from programs import SLEEPS, WORDS, ended
 from streamlit.testing.v1 import AppTest
 
-from app import plots, runs, tables, work
+from app import columns, plots, runs, work
 from rag import compose
 from rag.evaluation.compare import Difference, compare
 from rag.evaluation.folder import load_run
@@ -62,7 +62,7 @@ def indexes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def desk(indexes: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     made = Desk(indexes / ".jobs", ("-c", WORDS))
-    monkeypatch.setattr(work, "desk", lambda indexes: made)
+    monkeypatch.setattr(work, "desk", lambda config: made)
     monkeypatch.setattr(compose, "embedder", lambda config: WordEmbedder())
     yield made
     for job in made.running():
@@ -200,12 +200,12 @@ def test_a_stopped_run_goes_on(tab: Open, desk: Desk, indexes: Path, monkeypatch
     at = tab()
     calm(at.file_uploader[0].set_value([("set.jsonl", LINES, "application/json")]).run())
     calm(next(box for box in at.selectbox if box.label == "Questions").set_value("set.jsonl").run())
-    monkeypatch.setattr(work, "desk", lambda indexes: Desk(desk.home, ("-c", SLEEPS)))
+    monkeypatch.setattr(work, "desk", lambda config: Desk(desk.home, ("-c", SLEEPS)))
     press(at, "Measure")
     (job,) = desk.jobs()
     job.cancel()
     assert ended(job).state is State.STOPPED
-    monkeypatch.setattr(work, "desk", lambda indexes: desk)
+    monkeypatch.setattr(work, "desk", lambda config: desk)
     calm(at.run())
     press(at, "Go on")
     again = ended(desk.jobs()[0])
@@ -270,18 +270,18 @@ def test_the_fate_of_a_question() -> None:
     none = Example("n", "N?", (), False)
     found = {"passage": (2,)}
     fates = {
-        tables.fate(Prediction(example, "yes", ranks=found)): "right",
-        tables.fate(Prediction(example, "no", ranks=found)): "wrong",
-        tables.fate(Prediction(example, "", abstained=True, ranks=found)): "refused",
-        tables.fate(Prediction(example, "", error="broken", ranks=found)): "failed",
-        tables.fate(Prediction(example, None, ranks=found)): "found",
-        tables.fate(Prediction(example, None, ranks={"passage": (None,)})): "not found",
-        tables.fate(Prediction(Example("x", "X?"), None)): "not measured",
+        columns.fate(Prediction(example, "yes", ranks=found)): "right",
+        columns.fate(Prediction(example, "no", ranks=found)): "wrong",
+        columns.fate(Prediction(example, "", abstained=True, ranks=found)): "refused",
+        columns.fate(Prediction(example, "", error="broken", ranks=found)): "failed",
+        columns.fate(Prediction(example, None, ranks=found)): "found",
+        columns.fate(Prediction(example, None, ranks={"passage": (None,)})): "not found",
+        columns.fate(Prediction(Example("x", "X?"), None)): "not measured",
     }
     assert all(fate == wanted for fate, wanted in fates.items())
     assert len(fates) == 7
-    assert tables.fate(Prediction(none, "", abstained=True)) == "right"
-    assert tables.fate(Prediction(none, "something")) == "wrong"
+    assert columns.fate(Prediction(none, "", abstained=True)) == "right"
+    assert columns.fate(Prediction(none, "something")) == "wrong"
 
 
 def test_plots_hold_no_foreign_text(tmp_path: Path) -> None:
@@ -318,7 +318,7 @@ def test_only_changes_are_drawn() -> None:
 
 def test_hits_and_settings_as_columns(tmp_path: Path) -> None:
     hit = Found("a.pdf", "p. 3", 3, 0, 5, 0.12345, "text", right=True)
-    assert tables.of_hits(Prediction(Example("q", "Q?"), None, hits=(hit,))) == {
+    assert columns.of_hits(Prediction(Example("q", "Q?"), None, hits=(hit,))) == {
         "": ["✓"],
         "Document": ["a.pdf"],
         "Place": ["p. 3"],
@@ -326,7 +326,7 @@ def test_hits_and_settings_as_columns(tmp_path: Path) -> None:
         "Text": ["text"],
     }
     one, other = measured(tmp_path, "one"), measured(tmp_path, "other", "owl.txt")
-    assert tables.of_settings(compare(one, other)) == {"Setting": [], "A": [], "B": []}
+    assert columns.of_settings(compare(one, other)) == {"Setting": [], "A": [], "B": []}
 
 
 @pytest.mark.parametrize("name", ["a", "questions sample 11-21 17.58.03", "Ünïcode (2)", "a+b"])

@@ -47,7 +47,7 @@ def indexes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def desk(indexes: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     made = Desk(indexes / ".jobs", ("-c", WORDS))
-    monkeypatch.setattr(work, "desk", lambda indexes: made)
+    monkeypatch.setattr(work, "desk", lambda config: made)
     yield made
     for job in made.running():
         job.cancel(at_once=True)
@@ -94,7 +94,7 @@ def press(at: AppTest, label: str) -> AppTest:
 
 def said(at: AppTest) -> str:
     shown = [*at.markdown, *at.caption, *at.text, *at.error, *at.info, *at.warning, *at.success, *at.subheader]
-    return "\n".join(str(element.value) for element in shown).replace("**", "").replace("\\", "")
+    return "\n".join(str(element.value) for element in shown).replace("**", "").replace("\\", "").replace("\u2060", "")
 
 
 def choose(at: AppTest, row: int, table: str = "documents default") -> AppTest:
@@ -400,7 +400,7 @@ def test_what_is_common_is_looked_at_and_what_is_ones_own_is_changed(
     assert list(at.dataframe[0].value["Name"]) == ["fox.txt"]
     choose(at, 0, "documents common")
     assert str(indexes.parent) not in said(at), "where it lies on the server is nobody's business"
-    assert "who runs this server changes it" in said(at)
+    assert "shared with you" in said(at)
     assert {button.label for button in at.button} == {"Make it", "Open", "Ask about it"}
     assert not at.file_uploader
     (name,) = [field for field in at.text_input if field.label == "Name"]
