@@ -21,7 +21,14 @@ def ask_about(name: str) -> NoReturn:
     _ask()
 
 
-def _ask() -> NoReturn:
+def question(text: str) -> NoReturn:
+    """Asks a question, in Ask."""
     from app import ask
 
-    st.switch_page(st.Page(ask.show, title="Ask", url_path="ask", default=True))
+    shared.go(pattern="", document="", page=0, answer=0, source=0)
+    ask.ask(text)
+    _ask()
+
+
+def _ask() -> NoReturn:
+    st.switch_page(shared.page("ask"))

@@ -110,9 +110,15 @@ def settings() -> Config:
     return people.at(config, login.person(), address().collection)
 
 
+def own() -> Config:
+    """The environment's settings over the collections that are whoever's who looks: theirs to change, and to measure
+    with."""
+    return people.own(environment(), login.person())
+
+
 def may_change(config: Config) -> bool:
     """Whether the collection that these settings ask belongs to whoever looks: what is shared can be read alone."""
-    return people.may_change(config, login.person(), config.collection)
+    return config.indexes == own().indexes
 
 
 def set_settings(**changed: object) -> None:

@@ -15,8 +15,11 @@ FETCH = "fetch"
 MODELS = "models"  # the lane of downloads
 CHANGES = {SYNC, WIKIPEDIA, REMOVE, REPAIR}  # which only those begin whose collection it is
 
+MEASURING = "evaluation"  # the lane of what measures
+
 
 def desk(config: Config) -> Desk:
+    """The jobs of whoever's collections these are."""
     return Desk(config.indexes.resolve() / ".jobs")
 
 
@@ -56,6 +59,18 @@ def verify(config: Config) -> Work:
 
 def repair(config: Config) -> Work:
     return _work(config, REPAIR, ["repair", "--json"], [], config.collection)
+
+
+def measure(config: Config, questions: Path, out: Path, depth: int, limit: int, *, retrieval_only: bool) -> Work:
+    """Measures a question set into the run at `out`, or goes on with it. One at a time, whatever the collection."""
+    options = [
+        f"--out={out}",
+        f"-k{depth}",
+        *(["--retrieval-only"] * retrieval_only),
+        *([f"--limit={limit}"] * (limit > 0)),
+    ]
+    arguments = ("eval", "--json", *options, "--", str(questions))
+    return Work(EVALUATE, config.collection, MEASURING, arguments, variables(config), tells=True, about=out.name)
 
 
 def fetch(config: Config, model: str) -> Work:
