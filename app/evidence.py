@@ -10,6 +10,7 @@ import streamlit as st
 
 from app import shared
 from app.chat import Chat
+from app.printed import printed
 from app.prose import prose
 from app.views import BADGES, Piece, around, article_line, claims, line, literal, named, passage_pieces, safe_link
 from rag import compose
@@ -88,14 +89,12 @@ def _pages(pages: list[Cited], passage: Passage) -> None:
         cited = pages[numbers.index(chosen or numbers[0])]
     page = drawn(cited)
     if page.png:
-        _picture(page, f"Page {cited.page} of {passage.document}, the passage marked" if not page.problem else "")
+        seen = f"Page {cited.page} of {line(passage.document)}"
+        printed(
+            page, seen if page.problem else f"{seen}, the passage marked", key=f"printed {cited.page} {cited.start}"
+        )
     if page.problem:
         st.caption(f":material/info: {literal(page.problem)}")
-
-
-def _picture(drawn: Picture, caption: str) -> None:
-    with st.container(border=True):
-        st.image(drawn.png, caption=literal(caption), width="stretch")
 
 
 @st.cache_data(show_spinner="Drawing the page", max_entries=PICTURES)
@@ -148,7 +147,7 @@ def _document(name: str, first: int) -> None:
         shared.show_address()
         page = drawn(opened.page(number))
         if page.png:
-            _picture(page, f"Page {number} of {opened.name}")
+            printed(page, f"Page {number} of {line(opened.name)}", key="printed")
         if page.problem:
             st.caption(f":material/info: {literal(page.problem)}")
     with st.expander("As text", expanded=not opened.pages, icon=":material/notes:"):
