@@ -75,7 +75,7 @@ def _running(job: Job) -> None:
 
 
 def _ended(job: Job, report: Report) -> None:
-    with st.container(border=True):
+    with st.container(border=True, gap="xsmall"):
         with st.container(**_ROW):
             st.markdown(f"**{literal(wording.doing(job))}**: {literal(wording.ending(job))}")
             st.button("Dismiss", type="tertiary", key=f"seen {job.id}", on_click=dismiss, args=(job,))

@@ -100,10 +100,12 @@ def _loaded(path: Path, stamp: tuple[float, int]) -> Run | None:
 
 def _tiles(one: Summary) -> None:
     names = [name for name in KEY_FIGURES if name in one.figures][:TILES]
-    for column, name in zip(st.columns(len(names)), names, strict=True):
-        which, figure = metric(name), one.figures[name]
-        ends = f"{shown(which, figure.low)} – {shown(which, figure.high)}" if figure.count > 1 else ""
-        column.metric(name.replace("_", " "), shown(which, figure.value), help=which.definition, delta_description=ends)
+    with st.container(horizontal=True):  # as many in a row as there is room for
+        for name in names:
+            which, figure = metric(name), one.figures[name]
+            ends = f"{shown(which, figure.low)} – {shown(which, figure.high)}" if figure.count > 1 else ""
+            label, value = name.replace("_", " "), shown(which, figure.value)
+            st.metric(label, value, help=which.definition, delta_description=ends, width=160)
 
 
 # -------------------------------------------------------------------------------------------------- plots

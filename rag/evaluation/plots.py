@@ -112,7 +112,7 @@ def density(values: Sequence[float], at: Sequence[float]) -> list[float]:
     sample = np.asarray(values, np.float64)
     width = (1.06 * sample.std() * len(sample) ** -0.2) or (at[-1] - at[0]) / 40
     found = np.exp(-0.5 * ((np.asarray(at)[:, None] - sample) / width) ** 2).sum(axis=1)
-    heights: list[float] = (found / found.max()).tolist()
+    heights: list[float] = (found / (found.max() or 1)).tolist()  # 0 where all values lie elsewhere
     return heights
 
 

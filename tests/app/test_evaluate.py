@@ -19,6 +19,7 @@ from app import columns, plots, runs, work
 from rag import compose
 from rag.evaluation.compare import Difference, compare
 from rag.evaluation.folder import load_run
+from rag.evaluation.plots import density
 from rag.evaluation.predictions import Found, Prediction
 from rag.evaluation.run import evaluate_retrieval
 from rag.index.collection import Collection
@@ -303,6 +304,11 @@ def test_a_plot_of_times_that_are_all_the_same() -> None:
     ((_, rows, _),) = plots.of_run(predictions)
     assert [row["count"] for row in rows if row["count"]] == [3]
     assert all(math.isfinite(row["to"]) for row in rows)
+
+
+def test_a_group_that_lies_outside_of_what_is_drawn_is_flat() -> None:
+    assert density([1e9], [0.0, 0.5, 1.0]) == [0.0, 0.0, 0.0]
+    assert density([0.5], [0.0, 0.5, 1.0])[1] == 1.0
 
 
 def test_only_changes_are_drawn() -> None:
