@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rag.errors import DamagedError, FingerprintError, StorageError, UsageError
-from rag.index import audit, database, generation
+from rag.index import audit, database, generation, publishing
 from rag.index.ledger import Ledger
 from rag.index.lock import writer, writing
 from rag.index.names import told_apart
@@ -66,7 +66,7 @@ class Collection:
             before = generation.kind(ledger)
 
             def publish() -> bool:
-                return generation.publish(ledger, self.home)
+                return publishing.publish(ledger, self.home)
 
             how: dict[str, Any] = {"prune": prune, "progress": progress, "checkpoint": publish}
             how["collection"] = self.name
@@ -96,7 +96,7 @@ class Collection:
                 raise DamagedError(database.damaged_ledger(ledger.path, problems[0]))
             row = ledger.generation()
             damaged = generation.damages(self.home, row) if row else ["no index was published"]
-            if not generation.publish(ledger, self.home, rebuild=bool(damaged)):
+            if not publishing.publish(ledger, self.home, rebuild=bool(damaged)):
                 return []
             return [*damaged, f"index rebuilt from the ledger: {ledger.counts()['passages']} passages"]
 
