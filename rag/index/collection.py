@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rag.errors import DamagedError, StorageError, UsageError
-from rag.index import audit, database, generation
+from rag.index import audit, database, generation, publishing
 from rag.index.cited import cited
 from rag.index.fingerprints import require_same
 from rag.index.inventory import inventory
@@ -92,7 +92,7 @@ class Collection:
             before = generation.kind(ledger)
 
             def publish() -> bool:
-                return generation.publish(ledger, self.home)
+                return publishing.publish(ledger, self.home)
 
             how: dict[str, Any] = {"prune": prune, "progress": progress, "checkpoint": publish}
             how["collection"] = self.name
@@ -127,7 +127,7 @@ class Collection:
             if row and row.lingering:
                 damaged.append(f"BM25 still counted {row.lingering} passages that are gone")
             done = _without_a_damaged_side(ledger)
-            if not generation.publish(ledger, self.home, rebuild=bool(damaged)):
+            if not publishing.publish(ledger, self.home, rebuild=bool(damaged)):
                 return done
             return [*done, *damaged, f"index rebuilt from the ledger: {ledger.counts()['passages']} passages"]
 

@@ -45,11 +45,11 @@ class Kind:
         return f"IVF (the {self.probed} nearest of {self.cells:,} cells are compared, then scored exactly)"
 
 
+EXACT = Kind(since=0)
 KINDS = (
-    Kind(since=0),
-    Kind(since=50_000, cells=1024, probed=64),
-    Kind(since=200_000, cells=2048, probed=96),
-    Kind(since=800_000, cells=4096, probed=128),
+    EXACT,
+    Kind(since=100_000, cells=1024, probed=128),
+    Kind(since=400_000, cells=4096, probed=192),
 )
 
 
@@ -74,9 +74,14 @@ class VectorIndex:
     def empty(cls, kind: Kind, dimension: int) -> VectorIndex:
         """To be filled with `add`, after `learn` where the kind has cells."""
         import faiss
+        import numpy as np
 
-        factory = f"IVF{kind.cells},SQ8" if kind.cells else "IDMap2,Flat"
-        return cls(kind, faiss.index_factory(dimension, factory, faiss.METRIC_INNER_PRODUCT))
+        # The ledger's vectors are float16: nothing is lost, and half the memory is read in less than half the time.
+        factory = f"IVF{kind.cells},SQ8" if kind.cells else "IDMap2,SQfp16"
+        index = faiss.index_factory(dimension, factory, faiss.METRIC_INNER_PRODUCT)
+        if not kind.cells:
+            index.train(np.zeros((1, dimension), np.float32))  # float16 has nothing to learn, but wants to be asked
+        return cls(kind, index)
 
     @classmethod
     def load(cls, path: Path) -> VectorIndex:
@@ -166,29 +171,3 @@ def _one_thread(faiss: Any) -> Iterator[None]:
         yield
     finally:
         faiss.omp_set_num_threads(threads)
-
-
-class Delta:
-    """Vectors that came after the index was built, searched exactly."""
-
-    exact = True
-
-    def __init__(self, ids: Ids, vectors: Vectors) -> None:
-        self._ids = ids
-        self._vectors = vectors
-
-    def __len__(self) -> int:
-        return len(self._ids)
-
-    def search(self, vector: Vectors, k: int, only: Sequence[int] | None = None) -> list[tuple[int, float]]:
-        import numpy as np
-
-        if not len(self):
-            return []
-        ids, vectors = self._ids, self._vectors
-        if only is not None:
-            chosen = np.isin(ids, np.asarray(only, dtype=np.int64))
-            ids, vectors = ids[chosen], vectors[chosen]
-        scores = vectors @ vector
-        best = np.argsort(-scores, kind="stable")[:k]
-        return [(int(ids[i]), float(scores[i])) for i in best]

@@ -228,7 +228,7 @@ def test_what_was_committed_is_searched_before_it_is_published(
     collection: Collection, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced(collection, {"ant.txt": "ant hill"}, embedder)
-    monkeypatch.setattr("rag.index.generation.publish", lambda *_, **__: False)  # as if killed just before
+    monkeypatch.setattr("rag.index.publishing.publish", lambda *_, **__: False)  # as if killed just before
     synced(collection, {"ant.txt": "ant hill", "bee.txt": "bee hive"}, embedder)
     killed = Collection(collection.home.parent, "default")
     assert contents(killed) == {("ant.txt", "ant hill"), ("bee.txt", "bee hive")}

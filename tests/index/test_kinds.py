@@ -14,8 +14,8 @@ import pytest
 from conftest import DIMENSION, Shelf, WordEmbedder
 
 from rag.index.collection import Collection
+from rag.index.vectors import EXACT, Kind, kind_for, kind_of
 from rag.index.vectors import KINDS as TABLE
-from rag.index.vectors import Kind, kind_for, kind_of
 
 SUBJECTS = 40
 PAGES = 10
@@ -49,9 +49,9 @@ def files(first: int, last: int) -> dict[str, str | None]:
 
 @pytest.fixture(autouse=True)
 def table(monkeypatch: pytest.MonkeyPatch) -> None:
-    kinds = (Kind(since=0), Kind(since=1000, cells=16, probed=6), Kind(since=3000, cells=32, probed=8))
+    kinds = (EXACT, Kind(since=1000, cells=16, probed=6), Kind(since=3000, cells=32, probed=8))
     monkeypatch.setattr("rag.index.vectors.KINDS", kinds)
-    monkeypatch.setattr("rag.index.generation.SMALL", 200)
+    monkeypatch.setattr("rag.index.publishing.SMALL", 200)
 
 
 @pytest.fixture
