@@ -174,5 +174,5 @@ def listens() -> Callable[[], bool]:
     context = get_script_run_ctx()
     if context is None or not Runtime.exists():
         return lambda: True
-    session = context.session_id
-    return lambda: Runtime.instance().is_active_session(session)
+    runtime, session = Runtime.instance(), context.session_id
+    return lambda: runtime.is_active_session(session)

@@ -13,6 +13,7 @@ from rag.jobs.job import Work
 SYNC, WIKIPEDIA, REMOVE, VERIFY, REPAIR, EVALUATE = "sync", "wikipedia", "remove", "verify", "repair", "evaluate"
 FETCH = "fetch"
 MODELS = "models"  # the lane of downloads
+CHANGES = {SYNC, WIKIPEDIA, REMOVE, REPAIR}  # which only those begin whose collection it is
 
 MEASURING = "evaluation"  # the lane of what measures
 

@@ -124,6 +124,8 @@ class Collection:
                 raise DamagedError(database.damaged_ledger(ledger.path, problems[0]))
             row = ledger.generation()
             damaged = generation.damages(self.home, row) if row else ["no index was published"]
+            if row and row.lingering:
+                damaged.append(f"BM25 still counted {row.lingering} passages that are gone")
             done = _without_a_damaged_side(ledger)
             if not generation.publish(ledger, self.home, rebuild=bool(damaged)):
                 return done
@@ -316,5 +318,5 @@ class PageCache:
 
     def put(self, version: str, page: int, engine: str, text: str) -> None:
         if self._path.exists():
-            with closing(Ledger.open(self._path)) as ledger:
+            with closing(Ledger.open(self._path)) as ledger, ledger.transaction():
                 ledger.put_page(version, page, engine, text)

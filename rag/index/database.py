@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from rag.errors import DamagedError, LockedError, StorageError
 
 SCHEMA_VERSION = 2
+UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO, errno.EFBIG}
 PATIENCE = 60.0  # seconds that one writer waits for the other's transaction: a sync and a reembedding may run together
 _ARTICLES = """
 CREATE TABLE articles (                 -- what the document of an article is cited by
@@ -132,9 +133,20 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
 EPOCH = 1 << 40  # ids: each side begins with a number of its own times this, so that no two ever share one
 
 
+def epoch(db: sqlite3.Connection) -> int:
+    """The number of the newest table of passages that there ever was."""
+    return int(get_setting(db, "epoch") or 0)
+
+
+def set_epoch(db: sqlite3.Connection, nth: int) -> None:
+    """Of a ledger without passages. Call inside a transaction."""
+    put_setting(db, "epoch", str(nth))
+    db.execute("INSERT INTO sqlite_sequence VALUES ('passages', ?)", [nth * EPOCH])
+
+
 def create_side(db: sqlite3.Connection) -> None:
     """A second table of passages, empty. Call inside a transaction."""
-    nth = int(get_setting(db, "epoch") or 0) + 1
+    nth = epoch(db) + 1
     put_setting(db, "epoch", str(nth))
     _run(db, _PASSAGES.format(of="side_", nth=f"_{nth}"))
     db.execute("INSERT INTO sqlite_sequence VALUES ('side_passages', ?)", [nth * EPOCH])
@@ -262,7 +274,7 @@ def explained(path: Path) -> Iterator[None]:
             raise
         raise DamagedError(damaged_ledger(path, error)) from error
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO, errno.EFBIG}:
+        if error.errno in UNWRITABLE:
             raise StorageError(
                 f"Cannot write {path}: {error.strerror} ({room(path)}). What was indexed before is safe. Free space, "
                 "or look at the disk, and run the same command again."

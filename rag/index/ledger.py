@@ -17,6 +17,7 @@ from dataclasses import asdict, astuple
 from pathlib import Path
 
 from rag.index import database
+from rag.index.contents import Contents
 from rag.index.queries import Queries
 from rag.index.rows import GenerationRow, packed_marks
 from rag.index.side import Side, insert
@@ -49,6 +50,10 @@ class Ledger(Queries):
     def side(self) -> Side:
         return Side(self.path, self._db)
 
+    @property
+    def contents(self) -> Contents:
+        return Contents(self.path, self._db)
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         with database.explained(self.path):
@@ -76,11 +81,23 @@ class Ledger(Queries):
         with self.transaction():
             database.put_setting(self._db, "roots", json.dumps([*kept, str(root)]))
 
-    def add(self, version: str, document: Document, passages: Sequence[Passage], vectors: Sequence[bytes]) -> int:
-        """Stores a document with its passages and their float16 vectors. Call inside a transaction."""
-        values = [version, document.title, zlib.compress(document.text.encode(), 1)]
+    def set_roots(self, roots: Sequence[str]) -> None:
+        """Call inside a transaction."""
+        database.put_setting(self._db, "roots", json.dumps(list(roots)))
+
+    def add(
+        self,
+        version: str,
+        document: Document,
+        passages: Sequence[Passage],
+        vectors: Sequence[bytes],
+        under: int | None = None,
+    ) -> int:
+        """Stores a document with its passages and their float16 vectors, `under` an id of its own or another one. Call
+        inside a transaction."""
+        values = [under, version, document.title, zlib.compress(document.text.encode(), 1)]
         values += [packed_marks(document.marks), packed_marks(document.headings)]
-        sql = "INSERT INTO documents(version, title, text, marks, headings) VALUES (?, ?, ?, ?, ?) RETURNING id"
+        sql = "INSERT INTO documents(id, version, title, text, marks, headings) VALUES (?, ?, ?, ?, ?, ?) RETURNING id"
         id_: int = self._one(sql, values)
         if document.article:
             self._db.execute("INSERT INTO articles VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (id_, *astuple(document.article)))
@@ -152,8 +169,21 @@ class Ledger(Queries):
             "INSERT INTO generations VALUES (?, ?, ?, ?, ?)",
             (row.number, row.through, row.vectors_through, row.vectors_count, files),
         )
+        database.put_setting(self._db, "lingering", str(row.lingering))
         self._db.execute("DELETE FROM removed" if vectors_rebuilt else "UPDATE removed SET in_words = 0")
 
     def put_page(self, version: str, page: int, engine: str, text: str) -> None:
+        """Call inside a transaction."""
+        self._db.execute("INSERT OR REPLACE INTO page_cache VALUES (?, ?, ?, ?)", (version, page, engine, text))
+
+    # ------------------------------------------------------------------------------- one ledger for another
+
+    def begin_after(self, other: Ledger) -> None:
+        """Makes this ledger, which is empty, one of whose passages none has an id that the other ever gave."""
         with self.transaction():
-            self._db.execute("INSERT OR REPLACE INTO page_cache VALUES (?, ?, ?, ?)", (version, page, engine, text))
+            database.set_epoch(self._db, database.epoch(other._db) + 1)
+
+    def become(self, other: Ledger) -> None:
+        """Holds what the other one holds, and nothing else: in one transaction, as readers see it."""
+        with database.explained(self.path):
+            other._db.backup(self._db)

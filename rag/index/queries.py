@@ -47,10 +47,10 @@ class Queries:
         """Several reads that see one state."""
         with database.explained(self.path):
             self._db.execute("BEGIN")
-            try:
-                yield
-            finally:
-                self._db.execute("ROLLBACK")
+        try:
+            yield
+        finally:
+            self._db.execute("ROLLBACK")
 
     def _rows(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Any]:
         with database.explained(self.path):
@@ -324,7 +324,8 @@ class Queries:
         for row in self._rows("SELECT * FROM generations ORDER BY number DESC LIMIT 1"):
             number, through, vectors_through, count, files = row
             listed = {name: (size, sha) for name, (size, sha) in json.loads(files).items()}
-            return GenerationRow(number, through, vectors_through, count, listed)
+            lingering = int(self._setting("lingering") or 0)
+            return GenerationRow(number, through, vectors_through, count, listed, lingering)
         return None
 
     def integrity(self) -> list[str]:

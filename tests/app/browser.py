@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page, expect, sync_playwright
 
-PATIENCE = 120_000  # milliseconds for what takes a few seconds on a quiet machine
+PATIENCE = 90_000  # milliseconds for what takes a few seconds on a quiet machine
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 expect.set_options(timeout=PATIENCE)
 
@@ -94,12 +94,13 @@ def is_settled(page: Page) -> None:
     page.wait_for_function("[...document.images].every(image => image.complete)")
 
 
-def picture(page: Page) -> Locator:
+def sheet(page: Page) -> Locator:
     """The page that is drawn in the evidence, once it is there."""
-    image = page.get_by_role("dialog").locator("img").first
+    found = page.get_by_role("dialog").locator(".sheet")
+    image = found.locator("img")
     image.wait_for()
     page.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=image.element_handle())
-    return image
+    return found
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -10,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 import pytest
-from browser import NARROW, WIDE, Watched, ask, chromium, is_settled, person, picture, watched
+from browser import NARROW, WIDE, Watched, ask, chromium, is_settled, person, sheet, watched
 from fault_server import Script, hangs, said, serving
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, ViewportSize, expect
@@ -105,9 +106,10 @@ def source(page: Page) -> Locator:
 
 
 def marked_lines(page: Page) -> tuple[set[int], set[int]]:
-    """The numbers of the lines whose ground is marked, and of those where nothing is, in what is seen of the page."""
-    shown = picture(page)
-    pixels = np.asarray(Image.open(io.BytesIO(shown.screenshot())).convert("RGB")).astype(int)
+    """The numbers of the lines whose ground is marked, and of those where nothing is."""
+    drawn = sheet(page).locator("img").get_attribute("src") or ""
+    png = base64.b64decode(drawn.removeprefix("data:image/png;base64,"))
+    pixels = np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
     scale = pixels.shape[1] / SIZE[0]
     is_marked = pixels[:, :, 0] - pixels[:, :, 2] > YELLOW
     marked, clear = set(), set()
@@ -120,6 +122,12 @@ def marked_lines(page: Page) -> tuple[set[int], set[int]]:
         elif not ground.any():
             clear.add(number)
     return marked, clear
+
+
+def in_sight(page: Page) -> int:
+    """How many pixels of the screen have the colours of marks."""
+    pixels = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("RGB")).astype(int)
+    return int((pixels[:, :, 0] - pixels[:, :, 2] > YELLOW).sum())
 
 
 def cited_lines(home: Path) -> set[int]:
@@ -139,13 +147,17 @@ def test_from_a_pdf_to_the_lines_of_it_that_answer(home: Path, tab: Tab) -> None
     wanted = cited_lines(home)
     assert {14} <= wanted < set(range(len(LINES)))
     assert marked_lines(page) == (wanted, set(range(len(LINES))) - wanted)
+    assert in_sight(page) > 2_000  # without anybody scrolling
+    page.get_by_role("button", name="Larger").click()
+    page.get_by_role("button", name="Smaller").wait_for()
+    assert in_sight(page) > 2_000
 
 
 def test_a_reload_shows_the_same_view_again(home: Path, tab: Tab) -> None:
     page = tab()
     answered(page)
     source(page).click()
-    picture(page)
+    sheet(page)
     page.reload()
     assert marked_lines(page)[0] == cited_lines(home)
     page.keyboard.press("Escape")
@@ -197,6 +209,7 @@ def test_evidence_on_a_narrow_screen(home: Path, tab: Tab) -> None:
     answered(page)
     source(page).click()
     assert marked_lines(page)[0] == cited_lines(home)
+    assert in_sight(page) > 1_000
     assert page.evaluate("document.scrollingElement.scrollWidth") <= NARROW["width"]
 
 

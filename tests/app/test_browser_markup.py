@@ -1,7 +1,8 @@
-"""Whatever stands in documents, file names, questions and answers is shown as text: nothing is fetched, nothing runs."""
+"""Whatever stands in documents, file names, questions and answers is text: nothing is fetched, nothing runs."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import pytest
 from browser import Trap, Watched, ask, chromium, is_settled, person, trap, watched
 from fault_server import Script, answer, serving, status
 from payloads import as_names, payloads
-from playwright.sync_api import Browser, BrowserContext, Page, Request
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
 from serving import Served, environment, served
 
 QUESTION = "What is the code of the harbour gate?"
@@ -55,7 +56,7 @@ def site(
     documents.mkdir()
     for number, name in enumerate(as_names(listening.url)):
         held = "\n\n".join(written(number, listening))
-        (documents / f"{number} {name}.txt").write_text(f"{FACT}\n\n{held}\n")
+        (documents / f"{number} {name}.txt").write_text(f"{FACT} Copy {number}.\n\n{held}\n")
     command = [sys.executable, "-m", "rag.cli", "index", str(documents), "--indexes", str(home / "indexes")]
     subprocess.run(command, cwd=home, env=environment(home), check=True, capture_output=True)
     model = {"RAG_MODEL": "openai:fake", "RAG_API_BASE": script.base, "RAG_API_WINDOW": "400000"}
@@ -91,11 +92,12 @@ def check(seen: Watched, listening: Trap) -> None:
 
 
 def shown(page: Page) -> str:
-    """All text that is on the page, without white space, as a reader of it would have it."""
+    """All text that is on the page but for the numbers of sources, without white space."""
     text: str = page.evaluate(
         """() => {
           const texts = [];
           const walk = (node) => {
+            if (node.className === "source") return;
             if (node.shadowRoot) walk(node.shadowRoot);
             if (node.value) texts.push(node.value);
             for (const child of node.childNodes) child.nodeType === 3 ? texts.push(child.data) : walk(child);
@@ -140,9 +142,10 @@ def test_the_policy_would_hold_even_then(site: Served, browser: Browser, listeni
 
 
 def test_answers_names_and_passages(seen: Watched, site: Served, script: Script, listening: Trap) -> None:
-    """All payloads in one answer that cites every document, so that all names are shown; then some are opened."""
+    """All payloads in one answer that cites all that it may, so that names are shown; then documents that hold all
+    payloads are opened."""
     page, all_of_them = seen.page, payloads(listening.url)
-    markers = "".join(f"[{number}]" for number in range(1, 200))
+    markers = "".join(f"[{number}]" for number in range(1, 400))
     script.chat.append(answer([f"{FACT} {markers}\n\n", *(f"{payload}\n\n" for payload in all_of_them)]))
     page.goto(site.url)
     ask(page, QUESTION)
@@ -150,9 +153,10 @@ def test_answers_names_and_passages(seen: Watched, site: Served, script: Script,
     check(seen, listening)
     text = shown(page)
     assert not [payload for payload in all_of_them if bare(payload) not in text]
-    assert not [name for name in as_names(listening.url) if bare(name) not in text]
+    named = [name for name in as_names(listening.url) if bare(name) in text]
+    assert len(named) > 0.5 * len(all_of_them), "of the documents that are called so, most are cited"
     for number in range(len(all_of_them) // EACH):
-        page.locator("[class*=st-key-source] button", has_text=f" {number} ").first.click()
+        page.locator("[class*=st-key-source] button").filter(has_text=re.compile(rf"^\d+ {number} ")).first.click()
         page.get_by_role("dialog").get_by_text("The passage as text").wait_for()
         check(seen, listening)
         text = shown(page)
@@ -165,15 +169,16 @@ def test_answers_names_and_passages(seen: Watched, site: Served, script: Script,
         check(seen, listening)
 
 
-def test_questions_errors_and_titles(seen: Watched, site: Served, script: Script, listening: Trap) -> None:
+def test_questions_titles_and_errors(seen: Watched, site: Served, script: Script, listening: Trap) -> None:
     page, some = seen.page, payloads(listening.url)[::3]
-    script.chat.append(status(400, " ".join(some)[:280]))
+    script.chat += [answer([FACT, " [1]"]), status(400, " ".join(some)[:280])]
     page.goto(site.url)
     question = f"{QUESTION} {' '.join(some)}"[:3_900]
-    ask(page, question)
-    page.get_by_role("button", name="Ask again").wait_for()
-    check(seen, listening)
-    assert bare(question) in shown(page)
+    for turn in range(2):
+        ask(page, question)
+        page.locator(f".st-key-again-{turn} button").wait_for()
+        check(seen, listening)
+    assert shown(page).count(bare(question)) >= 2
     page.get_by_role("button", name="Conversation", exact=True).click()
     page.get_by_role("textbox", name="Title").wait_for()
     check(seen, listening)
@@ -193,17 +198,17 @@ def test_the_library(seen: Watched, site: Served, listening: Trap) -> None:
     page.get_by_role("textbox", name="Find").wait_for()
     check(seen, listening)
     for number in (26, 0):
-        page.get_by_role("textbox", name="Find").fill(f"{number} {names[number]}"[:12])
+        page.get_by_role("textbox", name="Find").fill(f"{number} {names[number]}")
         page.keyboard.press("Enter")
-        is_settled(page)
-        page.locator("[data-testid=stDataFrame] canvas").first.click(position={"x": 16, "y": 54})
+        expect(page.locator("[data-testid=stDataFrame] [role=row]")).to_have_count(2)  # its heads, and one document
+        page.locator("[data-testid=stDataFrame] .dvn-scroller").first.click(position={"x": 16, "y": 54})
         page.get_by_role("button", name="Ask about it").wait_for()
         check(seen, listening)
         assert bare(names[number]) in shown(page)
     page.get_by_text("Add documents").click()
-    files = [{"name": f"{name}.png", "mimeType": "image/png", "buffer": b"\x89PNG"} for name in names[:60]]
+    files = [{"name": f"{name}.png", "mimeType": "image/png", "buffer": b"\x89PNG"} for name in names]
     page.locator("input[type=file]").set_input_files(files)  # type: ignore[arg-type]
     page.get_by_text("was not taken").first.wait_for()
     check(seen, listening)
-    text = shown(page)
-    assert not [name for name in names[:60] if bare(name) not in text]
+    text = shown(page).replace("%22", '"')  # as browsers send it
+    assert not [name for name in names if bare(name) not in text]

@@ -388,6 +388,35 @@ def test_a_read_only_library_is_looked_at(tab: Open, indexes: Path) -> None:
 # --------------------------------------------------------------------------------------------- two people
 
 
+def begin(config, change):  # type: ignore[no-untyped-def]  # its source is run elsewhere, where no name is known
+    from app import following
+
+    following.start(config, change)
+
+
+def test_a_collection_that_is_shared_can_be_looked_at_and_not_changed(
+    tab: Open, indexes: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from app import login, people
+    from app.people import by_password
+    from rag.config import Config
+
+    Collection(indexes, "papers").sync(Shelf({"a.txt": "apples"}), WordEmbedder())
+    people.share(Config(indexes=indexes), "papers", ["anna"])
+    monkeypatch.setattr(login, "person", lambda: by_password("anna"))
+    shown = tab(collection="papers")
+    assert any("shared with you" in caption.value for caption in shown.caption)
+    assert not shown.get("file_uploader")
+    assert not {"Verify", "Repair", "Remove", "Remove it", "Refresh"} & {button.label for button in shown.button}
+    asked = Config(indexes=indexes, collection="papers")
+    for change in (work.sync(asked, [indexes]), work.repair(asked), work.articles(asked, ["X"], "en")):
+        refused = AppTest.from_function(begin, args=(asked, change), default_timeout=60).run()
+        assert "it can be asked, not changed" in refused.error[0].value
+    monkeypatch.setattr(login, "person", lambda: by_password("bert"))
+    assert not any("shared with you" in caption.value for caption in tab(collection="papers").caption)
+    assert desk.jobs() == []
+
+
 def test_what_is_common_is_looked_at_and_what_is_ones_own_is_changed(
     tab: Open, indexes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

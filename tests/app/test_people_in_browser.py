@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from shutil import which
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
+from browser import chromium, person
+from playwright.sync_api import Browser, Page
 from serving import served, told
 
 from app.people import by_password, own
@@ -25,26 +26,11 @@ from rag.history.store import History
 from rag.index.collection import LEDGER
 from rag.types import Answer
 
-CHROMIUM = which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
-
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
-def visitor(browser: Any) -> Any:
-    """A browser of somebody's own. What its pages complain of fails the test."""
-    page = browser.new_context().new_page()
-    page.set_default_timeout(60_000)
-    page.on("pageerror", lambda error: pytest.fail(f"an error on the page: {error}"))
-    return page
+def browser() -> Iterator[Browser]:
+    with chromium() as found:
+        yield found
 
 
 def made(config: Config, *names: str) -> None:
@@ -53,19 +39,19 @@ def made(config: Config, *names: str) -> None:
         (config.indexes / name / LEDGER).touch()
 
 
-def log_in(page: Any, url: str, name: str, password: str) -> None:
+def log_in(page: Page, url: str, name: str, password: str) -> None:
     page.goto(url)
     page.get_by_label("Name").fill(name)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Log in").click()
 
 
-def choices(page: Any) -> list[str]:
+def choices(page: Page) -> list[str]:
     page.get_by_role("combobox", name="Collection").click()
-    return page.get_by_role("option").all_inner_texts()  # type: ignore[no-any-return]
+    return page.get_by_role("option").all_inner_texts()
 
 
-def test_two_people_at_one_server_see_what_is_theirs(browser: Any, tmp_path: Path) -> None:
+def test_two_people_at_one_server_see_what_is_theirs(browser: Browser, tmp_path: Path) -> None:
     config = Config(indexes=tmp_path / "indexes")
     made(own(config, by_password("anna")), "annas-papers", "diary")
     made(own(config, by_password("bert")), "berts-papers")
@@ -75,9 +61,9 @@ def test_two_people_at_one_server_see_what_is_theirs(browser: Any, tmp_path: Pat
     for name in ("anna", "bert"):
         told(tmp_path, "add", name, typed=f"the password of {name}\n")
     told(tmp_path, "share", "handbook", "*")
-    with served(tmp_path) as site:
+    with served(tmp_path) as site, person(browser) as one, person(browser) as two:
         link = f"{site.url}/?collection=annas-papers&chat={hers.id}"
-        anna, bert = visitor(browser), visitor(browser)
+        anna, bert = one.new_page(), two.new_page()
         log_in(anna, link, "anna", "wrong")
         assert anna.get_by_role("alert").inner_text() == "Name and password do not belong together."
         anna.get_by_label("Password").fill("the password of anna")
@@ -166,7 +152,7 @@ def provider() -> Iterator[Provider]:
             thread.join()
 
 
-def test_a_provider_sends_people_and_only_those_who_are_allowed_come_in(browser: Any, tmp_path: Path) -> None:
+def test_a_provider_sends_people_and_only_those_who_are_allowed_come_in(browser: Browser, tmp_path: Path) -> None:
     made(Config(indexes=tmp_path / "indexes"), "handbook", "board")
     told(tmp_path, "share", "handbook", "anna@example.org")
     (tmp_path / ".streamlit").mkdir()
@@ -181,8 +167,8 @@ def test_a_provider_sends_people_and_only_those_who_are_allowed_come_in(browser:
             server_metadata_url = "{known.url}/.well-known/openid-configuration"
             """
         )
-        with served(tmp_path, "--allow", "@example.org") as site:
-            anna, bert = visitor(browser), visitor(browser)
+        with served(tmp_path, "--allow", "@example.org") as site, person(browser) as one, person(browser) as two:
+            anna, bert = one.new_page(), two.new_page()
             known.account = {"sub": "1", "email": "anna@example.org", "email_verified": True}
             anna.goto(site.url)
             anna.get_by_role("button", name="Log in").click()
