@@ -22,10 +22,11 @@ def ask_about(name: str) -> NoReturn:
 
 
 def question(text: str) -> NoReturn:
-    """Asks a question, in Ask."""
-    from app import ask
+    """Asks a question in Ask, in a conversation of its own: it is not a follow-up of anything."""
+    from app import ask, conversations
 
-    shared.go(pattern="", document="", page=0, answer=0, source=0)
+    conversations.new()
+    shared.go(pattern="", only=None)
     ask.ask(text)
     _ask()
 

@@ -15,7 +15,8 @@ from conftest import Shelf, WordEmbedder
 from programs import SLEEPS, WORDS, ended
 from streamlit.testing.v1 import AppTest
 
-from app import columns, plots, runs, work
+from app import ask, columns, plots, runs, work
+from app.chat import Chat
 from rag import compose
 from rag.evaluation.compare import Difference, compare
 from rag.evaluation.folder import load_run
@@ -211,6 +212,23 @@ def test_a_stopped_run_goes_on(tab: Open, desk: Desk, indexes: Path, monkeypatch
     press(at, "Go on")
     again = ended(desk.jobs()[0])
     assert (again.work, again.exit_code) == (job.work, 3), again.log()
+
+
+def test_a_failed_question_is_asked_by_itself(tab: Open, indexes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled(indexes)
+    measured(indexes, "mine", *OTHERS)
+    asked: list[str] = []
+    monkeypatch.setattr(ask, "ask", asked.append)
+    at = tab()
+    at.session_state["conversation"] = Chat("default")
+    view(at, "Report")
+    table_key = next(frame.key for frame in at.dataframe if "Result" in frame.value.columns)
+    at.session_state[table_key] = {"selection": {"rows": [1], "columns": [], "cells": []}}
+    calm(at.run())
+    button = next(button for button in at.button if button.label == "Ask it")
+    button.click().run()  # the page that it leads to is not there, in a test of this one alone
+    assert asked == ["Where does the barn owl nest?"]
+    assert "conversation" not in at.session_state, "it follows nothing that was asked before"
 
 
 def test_what_is_no_set_is_not_kept(tab: Open, indexes: Path) -> None:
