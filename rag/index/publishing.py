@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rag.types import Vectors
 
 SMALL = 20_000  # below this many vectors a rewrite takes milliseconds, and nothing deleted lingers in the file
-BEHIND = 20_000  # passages that vectors may be behind: what a search compares beside them in 2 ms
+BEHIND = 25_000  # passages that vectors may be behind: a search compares them beside the others in 2 ms
 
 
 def publish(ledger: Ledger, home: Path, rebuild: bool = False) -> bool:
