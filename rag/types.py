@@ -170,6 +170,10 @@ class Passage:
     text: str
     article: Article | None = None
 
+    def __hash__(self) -> int:
+        """Of what tells passages apart: they are keys everywhere, and hashing every field took most of fusion."""
+        return hash((self.document, self.start))
+
     @property
     def origin(self) -> Origin:
         return Origin.WIKIPEDIA if self.article else Origin.PRIVATE

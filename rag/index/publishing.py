@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SMALL = 20_000  # below this many vectors a rewrite takes milliseconds, and nothing deleted lingers in the file
 FEW_WORDS = 2_000  # passages, below which their words are written anew in tenths of a second
-BEHIND = 20_000  # passages that vectors may be behind: what a search compares beside them in 2 ms
+BEHIND = 25_000  # passages that vectors may be behind: a search compares them beside the others in 2 ms
 
 
 def publish(ledger: Ledger, home: Path, rebuild: bool = False) -> bool:

@@ -22,13 +22,15 @@ STOP_WORDS = frozenset(
 )
 OPENING_WEIGHT = 0.25  # of a word that stands on a document's first page but not in its name
 SAMPLED = 500  # documents whose first pages tell how rare a word is there: of a large collection, evenly drawn ones
-LOOKED_AT = 50  # of a large collection, the likeliest documents by their names, whose first pages are looked at
+LOOKED_AT = 32  # of a large collection, the likeliest documents by their names, whose first pages are looked at
 
 _WORD = re.compile(r"[^\W_]+")
 _FORM = re.compile(r"\b(\d{1,2})-([a-z])\b")  # 10-K and 8-K are written 10K and 8K in file names
 _SHORT_YEAR = re.compile(r"\bfy\s?'?(\d\d)\b")
-_GLUED_YEAR = re.compile(r"(?<=[a-z])(?=(?:19|20)\d\d(?!\d))|(?<=(?<!\d)(?:19|20)\d\d)(?=[a-z])")
 _YEAR = re.compile(r"(?:19|20)\d\d")
+# What decides stands first, and what must stand before it is looked for behind: many first pages are read this way.
+_NEW_WORD = re.compile(r"[A-Z](?<=[a-z][A-Z])")  # in AnnualReport
+_WHOLE_YEAR = re.compile(r"(?:19|20)\d\d(?<!\d\d{4})(?!\d)")
 
 
 def keywords(question: str) -> str:
@@ -39,9 +41,9 @@ def keywords(question: str) -> str:
 
 def name_terms(text: str) -> list[str]:
     """The words of a name or a question, written alike: "FY2023Q2" and "Q2 of FY 2023" share "2023" and "q2"."""
-    lowered = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text).lower()
+    lowered = _NEW_WORD.sub(r" \g<0>", text).lower()
     lowered = _SHORT_YEAR.sub(r"20\1", _FORM.sub(r"\1\2", lowered))
-    return _WORD.findall(_GLUED_YEAR.sub(" ", lowered))
+    return _WORD.findall(_WHOLE_YEAR.sub(r" \g<0> ", lowered))
 
 
 def _asked(question: str) -> dict[str, float]:

@@ -15,7 +15,7 @@ import random
 import re
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -146,11 +146,12 @@ class Grown:
             yield Reading(entry, Outcome(Status.INDEXED), self._document(int(entry.name[:6])))
 
     def _document(self, number: int) -> Document:
-        if number < self.real:
-            real = self._material.documents[number]
-            return Document(real.name, real.uri, real.title, real.text, real.marks, real.headings)
         dice = random.Random(f"{number}{number in self._changed}")
         first, last = dice.choice(self._material.stretches)
+        if number < self.real:
+            real = self._material.documents[number]
+            more = f"\n\n{self._paragraph(dice, first, last)}" if number in self._changed else ""
+            return replace(real, text=real.text + more)
         title = " ".join(dice.sample(self._material.sentences[first].split(), 3))
         paragraphs = [self._paragraph(dice, first, last) for _ in range(PARAGRAPHS)]
         return Document(f"{number:06}.txt", f"grown:{number}", f"{title} {number}", "\n\n".join(paragraphs))
