@@ -119,7 +119,7 @@ def publish(ledger: Ledger, home: Path, rebuild: bool = False) -> bool:
         rebuilt, through, count = _write_vectors(ledger, draft / VECTORS, home, old, newest)
         row = GenerationRow(number, newest, through, count, _synced(draft))
         draft.rename(_folder(home, number))
-        _sync_folder(home)
+        database.sync_folder(home)
     except (OSError, RuntimeError, ValueError) as error:  # tantivy and FAISS raise the latter two for a failed write
         shutil.rmtree(draft, ignore_errors=True)
         raise StorageError(
@@ -178,16 +178,8 @@ def _synced(draft: Path) -> dict[str, tuple[int, str]]:
         path.chmod(0o600)
         files[str(path.relative_to(draft))] = (path.stat().st_size, _sha256(path))
     for folder in (draft / WORDS, draft):
-        _sync_folder(folder)
+        database.sync_folder(folder)
     return files
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _sha256(path: Path) -> str:
