@@ -155,7 +155,7 @@ def _appearing(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
             draft.replace(path)
-            publishing.sync_folder(path.parent)
+            database.sync_folder(path.parent)
         except BaseException as error:
             with suppress(OSError):
                 draft.unlink()

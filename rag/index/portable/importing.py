@@ -114,9 +114,9 @@ def _problems(ledger: Ledger, source: Bundle) -> list[str]:
 
 def _give_name(home: Path, name: Path) -> None:
     try:
-        publishing.sync_folder(home)
+        database.sync_folder(home)
         home.rename(name)
-        publishing.sync_folder(name.parent)
+        database.sync_folder(name.parent)
     except OSError as error:
         if error.errno in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}:
             raise UsageError(f"{name} is there already. Nothing was changed; choose another --collection.") from error
