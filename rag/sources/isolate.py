@@ -166,16 +166,14 @@ class _Watch:
         self.waited = 0.0
         self._pid = pid
         self._limit = self._due = limit
-        self._idle: float | None = None
+        self._idle = _idled(pid)
 
     def left(self) -> float:
         return self._due - self.waited
 
     def passed(self, seconds: float) -> None:
-        if self._idle is None and seconds:
-            self._idle = _idled(self._pid)
         self.waited += seconds
-        if self.left() <= 0 and self._idle is not None:
+        if self.left() <= 0:
             self._due = min(self._limit + _idled(self._pid) - self._idle, MOST_PATIENCE * self._limit)
 
 

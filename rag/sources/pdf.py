@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from rag.sources import ink
 from rag.sources.clean import normalize
 from rag.sources.fallback import REMEDY, Fallback
 from rag.sources.garbled import is_garbled
-from rag.sources.ink import drawn
 from rag.sources.parts import Bookmark, Facts, Part, RefusedError, State, is_empty
 from rag.sources.salvage import salvaged
 from rag.types import Status
@@ -123,18 +123,27 @@ def _page(document: pdfium.PdfDocument, number: int, fallback: Fallback) -> Part
     except _pdfium_error():
         return _page_by_pypdf(fallback, number, label)
     doubtful = not raw.strip() or is_garbled(raw)
-    cut = any(len(line) >= MAX_STRING for line in raw.split("\r\n"))
-    if cut or doubtful:
-        other = fallback.text(number)
-        if not raw.strip() and drawn is not State.PICTURE and fallback.is_open:
-            if other is None or (not other.strip() and drawn is State.BLANK and fallback.lost(number)):
-                return Part("", label, number, State.FAILED)  # there is something, but neither can unpack it
-        if other and other.strip() and not is_garbled(other) and (doubtful or len(other) > len(raw)):
-            raw, doubtful = other, False
-        doubtful &= bool(raw.strip() or (other and other.strip()))  # what no engine finds text in is blank, or drawn
-    if doubtful:
-        return Part("", label, number, State.GARBLED)
+    if doubtful or any(len(line) >= MAX_STRING for line in raw.split("\r\n")):
+        raw, defect = _second_opinion(raw, drawn, fallback, number)
+        if defect is not None:
+            return Part("", label, number, defect)
     return _part(raw, label, number, drawn)
+
+
+def _second_opinion(raw: str, drawn: State, fallback: Fallback, number: int) -> tuple[str, State | None]:
+    """The page's text as the better engine has it, and what is wrong with the page where neither has any."""
+    other = fallback.text(number)
+    doubtful = not raw.strip() or is_garbled(raw)
+    if other and other.strip() and not is_garbled(other) and (doubtful or len(other) > len(raw)):
+        return other, None
+    if not doubtful:
+        return raw, None
+    if raw.strip() or (other and other.strip()):
+        return "", State.GARBLED
+    if drawn is State.PICTURE or not fallback.is_open:
+        return "", None
+    unpacked = other is not None and not (drawn is State.BLANK and fallback.lost(number))
+    return "", None if unpacked else State.FAILED
 
 
 def _page_by_pypdf(fallback: Fallback, number: int, label: str) -> Part:
@@ -150,7 +159,7 @@ def _text_and_drawing(document: pdfium.PdfDocument, number: int) -> tuple[str, S
         textpage = page.get_textpage()
         raw: str = textpage.get_text_range()  # get_text_bounded would drop what stands outside the page's box
         textpage.close()
-        return raw, drawn(page, sparse=bool(raw.strip())) if _is_sparse(raw) else State.TEXT
+        return raw, ink.besides_text(page, sparse=bool(raw.strip())) if _is_sparse(raw) else State.TEXT
     finally:
         page.close()
 
