@@ -7,6 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from app import conversations, details, empty, evidence, scope, shared, turns
+from app.chat import Chat
 from app.prose import prose
 from app.views import Piece, literal, plain
 from rag.answer import MAX_QUESTION, Asker
@@ -15,28 +16,32 @@ AT_ONCE = 0.5  # seconds that a page waits for a new answer, so that a quick one
 EVERY = 0.15  # seconds between two looks at one that is being written
 SHOWN = 20  # turns that are drawn: a page stays quick however long a conversation gets
 QUESTION = "question"  # the box that it is typed into
+_ASKED = "asked"  # whether a question was asked since the page was drawn
 
 
 def show() -> None:
     shared.follow_address()
     chat = conversations.current()
+    chat.settle(AT_ONCE if st.session_state.pop(_ASKED, False) else 0.0)
+    chat = conversations.current()
     conversations.sidebar()
     scope.show()
     if not empty.nothing_to_ask():
-        _editing()
-        if typed := st.chat_input("Ask your documents", key=QUESTION, max_chars=MAX_QUESTION):
-            ask(typed)
-            chat.settle(AT_ONCE)
-        chat.settle()
+        _editing(chat)
+        st.chat_input("Ask your documents", key=QUESTION, max_chars=MAX_QUESTION, on_submit=_typed)
         if not chat.turns and not chat.answering:
             empty.first_question()
-    _said()
+    _said(chat)
     if chat.answering:
         _being_written()
-    conversations.current()
     shared.show_address()
     if not evidence.show(chat):
         details.show(chat)
+
+
+def _typed() -> None:
+    if question := st.session_state[QUESTION]:
+        ask(question)
 
 
 def ask(question: str) -> None:
@@ -47,6 +52,7 @@ def ask(question: str) -> None:
         return shared.asker(config, address.pattern, address.only, tell)
 
     chat.ask(question, loads, config.passages, shared.keeper(), shared.listens())
+    st.session_state[_ASKED] = True
 
 
 def ask_again(place: int) -> None:
@@ -63,8 +69,7 @@ def edit(place: int) -> None:
     st.session_state[QUESTION] = chat.turns[place].question
 
 
-def _editing() -> None:
-    chat = conversations.current()
+def _editing(chat: Chat) -> None:
     if chat.replaces is None:
         return
 
@@ -77,8 +82,8 @@ def _editing() -> None:
         st.button("Cancel", key="cancel", type="tertiary", on_click=cancel, shortcut="Escape")
 
 
-def _said() -> None:
-    said = conversations.current().turns
+def _said(chat: Chat) -> None:
+    said = chat.turns
     hidden = 0 if st.session_state.get("all turns") else max(0, len(said) - SHOWN)
     if hidden:
         st.button(f"Show {hidden} earlier", key="all turns", type="tertiary")

@@ -81,7 +81,7 @@ def _list() -> None:
             literal(one.title),
             key=f"open {one.id}",
             type=kind,
-            width="stretch",
+            width="content",
             wrap=False,
             on_click=_open,
             args=(one.id,),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import views
+from app import tables, views
 from app.chat import Chat
 from app.views import literal
 from rag.config import EXTRACTIVE
@@ -22,21 +22,21 @@ def show(chat: Chat) -> None:
 
 @st.dialog("How it was answered", width="large", position="right")
 def _drawer(answer: Answer) -> None:
-    st.caption(literal(views.summary(answer)))
+    st.caption(literal(tables.summary(answer)))
     found, sent, took = st.tabs(["Passages", "Prompt", "Timings"])
     with found:
         _found(answer)
     with sent:
         _sent(answer)
     with took:
-        st.dataframe(views.timing_rows(answer), hide_index=True, width="content")
+        st.dataframe(tables.timing_rows(answer), hide_index=True, width="content")
 
 
 def _found(answer: Answer) -> None:
     if not answer.hits:
         st.write("Nothing was found.")
         return
-    st.dataframe(views.hit_rows(answer), hide_index=True)
+    st.dataframe(tables.hit_rows(answer), hide_index=True)
     st.caption(
         "A higher score is better, and means nothing between two questions. “Answers” is how sure the reader is that "
         "the passage answers, where one has read it."

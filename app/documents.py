@@ -23,7 +23,7 @@ ROWS = 12  # that are seen without scrolling
 Columns = dict[str, list[Any]]
 
 
-def show(config: Config, collection: Collection, info: Mapping[str, Any]) -> None:
+def show(config: Config, collection: Collection, info: Mapping[str, Any], is_mine: bool) -> None:
     st.subheader("Documents", anchor=False)
     part, statuses = _filters(info)
     wanted = (config.indexes, config.collection, _stamp(collection), part, tuple(statuses))
@@ -40,7 +40,7 @@ def show(config: Config, collection: Collection, info: Mapping[str, Any]) -> Non
             st.caption(f"The first {MOST:,} of {info['files']:,} are shown: search for the others.")
     if beside and picked is not None and picked < len(held):
         with beside:
-            _one(config, held[picked])
+            _one(config, held[picked], is_mine)
     else:
         st.caption("Choose a row to open the document, see what happened to it, or remove it.")
 
@@ -123,7 +123,7 @@ def _date(one: Held) -> datetime | None:
         return None
 
 
-def _one(config: Config, one: Held) -> None:
+def _one(config: Config, one: Held, is_mine: bool) -> None:
     outcome = one.outcome
     with st.container(border=True):
         st.markdown(f"**{literal(one.name)}** · {outcome.status.value}")
@@ -132,11 +132,13 @@ def _one(config: Config, one: Held) -> None:
                 st.text(text)
         if outcome.pages_without_text:
             st.caption("Pages without text: " + literal(", ".join(map(str, outcome.pages_without_text))))
-        st.caption(literal(one.uri if one.origin is Origin.WIKIPEDIA else os.fsdecode(one.key)))
+        if is_mine or one.origin is Origin.WIKIPEDIA:  # where it lies is nobody else's business
+            st.caption(literal(one.uri if one.origin is Origin.WIKIPEDIA else os.fsdecode(one.key)))
         with st.container(horizontal=True, vertical_alignment="bottom"):
             if outcome.status in (Status.INDEXED, Status.PARTLY):
                 _open(one)
-            _remove(config, one)
+            if is_mine:
+                _remove(config, one)
 
 
 def _open(one: Held) -> None:
@@ -158,7 +160,8 @@ def _remove(config: Config, one: Held) -> None:
         said = "The uploaded file is deleted, and answers do not use it any more."
     else:
         st.caption(
-            "It lies in a folder of yours, where nothing is ever deleted. To leave it out, move it away and bring the collection in step."
+            "It lies in a folder of yours, where nothing is ever deleted. To leave it out, move it away and bring the "
+            "collection in step."
         )
         return
     with st.popover("Remove", icon=":material/delete:"):

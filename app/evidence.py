@@ -10,6 +10,7 @@ import streamlit as st
 
 from app import shared
 from app.chat import Chat
+from app.printed import printed
 from app.prose import prose
 from app.views import BADGES, Piece, around, article_line, claims, line, literal, named, passage_pieces, safe_link
 from rag import compose
@@ -86,20 +87,18 @@ def _pages(pages: list[Cited], passage: Passage) -> None:
         numbers = [cited.page for cited in pages]
         chosen = st.segmented_control("The passage runs over pages", numbers, default=numbers[0], required=True)
         cited = pages[numbers.index(chosen or numbers[0])]
-    drawn = _drawn(cited)
-    if drawn.png:
-        _picture(drawn, f"Page {cited.page} of {passage.document}, the passage marked" if not drawn.problem else "")
-    if drawn.problem:
-        st.caption(f":material/info: {literal(drawn.problem)}")
-
-
-def _picture(drawn: Picture, caption: str) -> None:
-    with st.container(border=True):
-        st.image(drawn.png, caption=literal(caption), width="stretch")
+    page = drawn(cited)
+    if page.png:
+        seen = f"Page {cited.page} of {line(passage.document)}"
+        printed(
+            page, seen if page.problem else f"{seen}, the passage marked", key=f"printed {cited.page} {cited.start}"
+        )
+    if page.problem:
+        st.caption(f":material/info: {literal(page.problem)}")
 
 
 @st.cache_data(show_spinner="Drawing the page", max_entries=PICTURES)
-def _drawn(cited: Cited) -> Picture:
+def drawn(cited: Cited) -> Picture:
     return shared.drawer().draw(cited)
 
 
@@ -146,11 +145,11 @@ def _document(name: str, first: int) -> None:
             number = int(st.number_input(f"Page, of {opened.pages}", 1, opened.pages, number, key=f"page of {name}"))
         shared.go(page=number)
         shared.show_address()
-        drawn = _drawn(opened.page(number))
-        if drawn.png:
-            _picture(drawn, f"Page {number} of {opened.name}")
-        if drawn.problem:
-            st.caption(f":material/info: {literal(drawn.problem)}")
+        page = drawn(opened.page(number))
+        if page.png:
+            printed(page, f"Page {number} of {line(opened.name)}", key="printed")
+        if page.problem:
+            st.caption(f":material/info: {literal(page.problem)}")
     with st.expander("As text", expanded=not opened.pages, icon=":material/notes:"):
         prose([Piece("text", opened.text[:LONGEST])], key=f"text of {name}", quoted=True)
         if len(opened.text) > LONGEST:

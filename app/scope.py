@@ -11,11 +11,8 @@ from app.address import LONGEST
 from app.views import literal
 from rag.types import Origin
 
-_KINDS: dict[Origin | None, str] = {
-    None: "Everything",
-    Origin.PRIVATE: "Private documents",
-    Origin.WIKIPEDIA: "Wikipedia",
-}
+_KINDS = {"Everything": None, "Private documents": Origin.PRIVATE, "Wikipedia": Origin.WIKIPEDIA}
+_SAID = {kind: said for said, kind in _KINDS.items()}
 
 
 def show() -> None:
@@ -29,11 +26,11 @@ def show() -> None:
         is_narrowed = bool(address.pattern or address.only)
         kind: Literal["secondary", "tertiary"] = "secondary" if is_narrowed else "tertiary"
         with st.popover("Filtered" if is_narrowed else "Filter", icon=":material/filter_alt:", type=kind, key="filter"):
-            _filter()
+            narrow()
         conversations.menu()
     if is_narrowed:
         parts = [literal(address.pattern)] * bool(address.pattern)
-        parts += [_KINDS[address.only]] * bool(address.only)
+        parts += [_SAID[address.only]] * bool(address.only)
         st.caption(f":material/filter_alt: Only {' · '.join(parts)} is asked.")
 
 
@@ -43,11 +40,11 @@ def _choose() -> None:
     shared.go(collection=st.session_state["collection"], pattern="")
 
 
-def _filter() -> None:
+def narrow() -> None:
+    """What narrows it: a kind of knowledge, and names of documents."""
     address = shared.address()
-    st.session_state["kind"], st.session_state["documents"] = address.only, address.pattern
-    kinds = list(_KINDS)
-    st.radio("Kind", kinds, key="kind", format_func=lambda kind: _KINDS[kind], on_change=_narrow)
+    st.session_state["kind"], st.session_state["documents"] = _SAID[address.only], address.pattern
+    st.radio("Kind", list(_KINDS), key="kind", on_change=_narrow)
     st.text_input(
         "Documents",
         key="documents",
@@ -66,4 +63,4 @@ _EVERYTHING = {"pattern": "", "only": None}
 def _narrow() -> None:
     said = st.session_state
     pattern = "".join(char for char in said["documents"] if char.isprintable()).strip()
-    shared.go(only=said["kind"], pattern=pattern)
+    shared.go(only=_KINDS[said["kind"]], pattern=pattern)

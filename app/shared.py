@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -82,6 +82,20 @@ def missing_model(model: str) -> str:
     return f"{model} has to be downloaded before it can answer. Settings say what that takes, and do it."
 
 
+def models() -> list[dict[str, Any]]:
+    """The table of chat models: what each needs, its licence, and whether it is here."""
+    from rag.generation.models import MODELS
+    from rag.shapes import model_shape
+
+    return [model_shape(model) for model in MODELS.values()]
+
+
+def release(model: str) -> None:
+    """Lets go of a chat model. What asks it is made anew with the next question."""
+    compose.release_model(model)
+    _asker.clear()
+
+
 # ---------------------------------------------------------------------------------------------- of the tab
 
 
@@ -94,6 +108,17 @@ def settings() -> Config:
     """The environment's, with what this tab has set, over the collection that it looks at."""
     config = replace(environment(), **st.session_state.get("settings", {}))
     return people.at(config, login.person(), address().collection)
+
+
+def own() -> Config:
+    """The environment's settings over the collections that are whoever's who looks: theirs to change, and to measure
+    with."""
+    return people.own(environment(), login.person())
+
+
+def may_change(config: Config) -> bool:
+    """Whether the collection that these settings ask belongs to whoever looks: what is shared can be read alone."""
+    return config.indexes == own().indexes
 
 
 def set_settings(**changed: object) -> None:
@@ -149,5 +174,5 @@ def listens() -> Callable[[], bool]:
     context = get_script_run_ctx()
     if context is None or not Runtime.exists():
         return lambda: True
-    session = context.session_id
-    return lambda: Runtime.instance().is_active_session(session)
+    runtime, session = Runtime.instance(), context.session_id
+    return lambda: runtime.is_active_session(session)

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import exp
 
 from rag.generation.sentences import MARKER
 from rag.types import Answer, Article, Citation, Origin, Passage, Span
@@ -16,6 +15,11 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:^=&\"'@/])")
 
 AROUND = 700  # characters of a document that are shown before a passage, and behind it
 SNIPPET = 260  # characters of a passage that stand for it
+# What is made something else of after escapes are gone: addresses become links, ":streamlit:" a picture, "->" an arrow.
+# A joiner, which is not seen, keeps them apart.
+_MENDED = re.compile(r"(?<=:)(?=//|[a-z+_-])|(?<=www)(?=\.)|(?<=@)(?=\w)|(?<=-)(?=[->])|(?<=[<>~])(?=[=-])", re.I)
+JOINER = "\u2060"
+
 BADGES = {Origin.PRIVATE: "private", Origin.WIKIPEDIA: "Wikipedia"}
 
 
@@ -42,7 +46,7 @@ def line(text: str) -> str:
 
 def literal(text: str) -> str:
     """Foreign text as Markdown that shows it as it stands: what comes from documents, file names, questions, models."""
-    return _SPECIAL.sub(r"\\\1", line(text))
+    return _SPECIAL.sub(r"\\\1", _MENDED.sub(JOINER, line(text)))
 
 
 def counted(number: int, noun: str) -> str:
@@ -174,51 +178,3 @@ def _numbers(marked: str) -> list[int]:
         first, *last = (int(number[:6]) for number in re.split(r"\s*[–-]\s*", part))
         numbers += range(first, min(last[0], first + 20) + 1) if last else [first]
     return numbers
-
-
-# ------------------------------------------------------------------------------------- how it was answered
-
-
-def summary(answer: Answer) -> str:
-    sure = "" if answer.confidence is None else f" Held to be answerable with a probability of {answer.confidence:.0%}."
-    took = sum(answer.timings.get(stage, 0.0) for stage in STAGES)
-    return f"Written by {answer.model}, in {took:.2f} s.{sure}"
-
-
-def hit_rows(answer: Answer) -> list[dict[str, object]]:
-    """A row for each passage that was found, best first: what became of it, and why."""
-    cited = {citation.number for citation in answer.citations}
-    rows: list[dict[str, object]] = []
-    for rank, hit in enumerate(answer.hits, start=1):
-        if rank > answer.offered:
-            became = "dropped: no room, or not needed"
-        else:
-            became = "cited" if rank in cited else "read, not cited"
-        answers = None if hit.extract is None else 1 / (1 + exp(-hit.extract.answers))
-        rows.append(
-            {
-                "": rank,
-                "Document": line(hit.passage.document),
-                "Place": line(hit.passage.place),
-                "Kind": BADGES[hit.passage.origin],
-                "Score": round(hit.score, 3),
-                "Answers": None if answers is None else f"{answers:.0%}",
-                "What became of it": became,
-                "Text": opening(hit.passage.text),
-            }
-        )
-    return rows
-
-
-STAGES = {
-    "understand": "Understanding the question",
-    "retrieve": "Finding passages",
-    "write": "Writing the answer",
-    "check": "Checking every citation",
-}
-
-
-def timing_rows(answer: Answer) -> list[dict[str, str]]:
-    stages = {**STAGES, "first_token": "Until the first word, of writing"}
-    took = [(said, answer.timings[name]) for name, said in stages.items() if name in answer.timings]
-    return [{"Stage": said, "Seconds": f"{seconds:.3f}"} for said, seconds in took]

@@ -14,7 +14,7 @@ from contextlib import closing
 from dataclasses import replace
 from functools import cache, lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from rag.config import AUTO, EXTRACTIVE, LATE, NONE, READER, REMOTE, Config
 from rag.errors import FingerprintError, UsageError
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rag.encoder.checkpoint import Checkpoint
     from rag.encoder.embed import TextEmbedder
     from rag.generation.extractive import Judgement
+    from rag.generation.models import Model
     from rag.generation.prompted import Bearing
     from rag.generation.similarity import Similarity
     from rag.history.store import History
@@ -301,6 +302,26 @@ def generator(config: Config, name: str | None = None, tell: Tell = ignore, batc
 
     queued = shared((model, options), load)
     return queued.batch if batch else queued
+
+
+def loaded_models() -> list[str]:
+    """The names of the chat models that this process has in memory."""
+    return sorted({model.name for model, _ in _loaded()})
+
+
+def release_model(name: str) -> None:
+    """Lets go of a chat model: whoever it is answering gets a ModelError."""
+    from rag.generation.queue import release
+
+    for key in _loaded():
+        if key[0].name == name:
+            release(key)
+
+
+def _loaded() -> list[tuple[Model, Options]]:
+    from rag.generation.queue import loaded
+
+    return cast("list[tuple[Model, Options]]", loaded())
 
 
 def _options(config: Config) -> Options:

@@ -170,6 +170,10 @@ class Passage:
     text: str
     article: Article | None = None
 
+    def __hash__(self) -> int:
+        """Of what tells passages apart: they are keys everywhere, and hashing every field took most of fusion."""
+        return hash((self.document, self.start))
+
     @property
     def origin(self) -> Origin:
         return Origin.WIKIPEDIA if self.article else Origin.PRIVATE
@@ -185,12 +189,11 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What a document can be recognised by, before anything is searched: `opening` is its first passage."""
+    """What a document can be recognised by, before anything is searched."""
 
     id: int
     name: str
     title: str
-    opening: str
     origin: Origin = Origin.PRIVATE
 
 
@@ -508,6 +511,10 @@ class Index(Protocol):
     the ids of their cards. Hits come best first."""
 
     def cards(self) -> Sequence[Card]: ...
+
+    def openings(self, documents: Sequence[int]) -> Mapping[int, str]:
+        """The first passage's text of each of these documents."""
+        ...
 
     def dense(self, vector: Vectors, k: int, among: Sequence[int] | None = None) -> list[Hit]: ...
 

@@ -22,6 +22,7 @@ from conftest import Shelf, WordEmbedder
 from rag import compose
 from rag.cli import main
 from rag.index.collection import Collection
+from rag.index.lock import writing
 
 NOTES = {
     "fox.txt": "The red fox lives in the forest of Arden. It hunts at night.",
@@ -246,6 +247,11 @@ def test_bad_input_is_one_line_and_an_exit_code(rag: Run, arguments: tuple[str, 
         ),
         ("RAG_OCR", "on", "RAG_OCR is 'on'; it takes auto or off."),
         ("RAG_DEVICE", "tpu", "RAG_DEVICE is 'tpu'; it takes auto, cpu or cuda."),
+        (
+            "RAG_PASAGES",
+            "5",
+            "RAG_PASAGES is no setting; did you mean RAG_PASSAGES? Nothing was done. Rename or unset it.",
+        ),
     ],
 )
 def test_a_setting_is_called_what_the_user_called_it(
@@ -492,6 +498,101 @@ def test_stopped_and_continued(
     assert "Resumed" not in rag("index", folder)[1]
 
 
+@pytest.mark.fault(4)
+def test_another_writer_is_named_or_waited_for(rag: Run, shelved: Path, folder: Path) -> None:
+    holder = (
+        "import sys; from pathlib import Path; from rag.index.lock import writing\n"
+        "with writing(Path(sys.argv[1])): print('held', flush=True); sys.stdin.readline()"
+    )
+    command = [sys.executable, "-c", holder, str(shelved / "writer.lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        code, out, err = rag("index", folder)
+        assert (code, out) == (4, "")
+        held = rf"\(pid {other.pid}, since \d\d:\d\d\)"
+        assert re.match(rf"rag: Another process is writing to {shelved} {held}\. Nothing was changed; .*--wait", err)
+        assert rag("search", "ants", "--json")[1]["hits"], "reading goes on"
+        with subprocess.Popen(
+            [*PROBE, "index", str(folder), "--wait"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as waiting:
+            assert waiting.stderr is not None
+            assert re.match(rf"rag: Another process is writing {held}; waiting", waiting.stderr.readline())
+            assert waiting.poll() is None
+            other.stdin.write("\n")
+            other.stdin.flush()
+            out, err = waiting.communicate(timeout=60)
+        assert (waiting.returncode, err) == (0, "")
+        assert out.startswith("3 new")
+
+
+@pytest.mark.fault(4)
+def test_who_waits_can_be_stopped(rag: Run, shelved: Path, folder: Path) -> None:
+    with (
+        writing(shelved / "writer.lock"),
+        subprocess.Popen(
+            [*PROBE, "index", str(folder), "--wait"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as waiting,
+    ):
+        assert waiting.stderr is not None
+        assert f"pid {os.getpid()}" in waiting.stderr.readline()
+        waiting.send_signal(signal.SIGINT)
+        _, err = waiting.communicate(timeout=20)
+        assert (waiting.returncode, err[:8]) == (130, "Stopped.")
+
+
+@pytest.mark.fault(8, 32)
+def test_clocks_decide_nothing(rag: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another content of the same size and time is a change; another time alone is none, not even one before 1970."""
+    by = WordEmbedder()
+    monkeypatch.setattr(compose, "embedder", lambda config: by)
+    monkeypatch.setenv("RAG_RERANK", "none")
+    rag("index", folder)
+    fox, owl, price = folder / "fox.txt", folder / "sub/owl.md", folder / "sub/price.csv"
+    before = fox.stat()
+    fox.write_text(fox.read_text().replace("Arden", "Adern"))
+    os.utime(fox, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert fox.stat().st_size == before.st_size
+    os.utime(owl, (-(10**8), -(10**8)))
+    os.utime(price, (4 * 10**9, 4 * 10**9))
+    embedded = len(by.texts)
+    _, report, _ = rag("index", folder, "--json")
+    assert (report["changed"], report["unchanged"], len(by.texts) - embedded) == (1, 2, 1)
+    assert "Adern" in rag("search", "fox", "--json")[1]["hits"][0]["text"]
+
+
+@pytest.mark.fault(18)
+def test_no_file_name_reaches_the_terminal_as_it_is(rag: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compose, "embedder", lambda config: WordEmbedder())
+    monkeypatch.setenv("RAG_RERANK", "none")
+    folder = os.fsencode(tmp_path / "names")
+    os.mkdir(folder)
+    names = [
+        b"caf\xe9_\xff.txt",
+        b"a\nb.txt",
+        b"\x1b[31mred.txt",
+        "\u202egnp.txt".encode(),
+        b"<b>.txt",
+        b"x" * 251 + b".txt",
+    ]
+    for n, name in enumerate(names):
+        with open(folder + b"/" + name, "w") as file:
+            file.write(f"findable{n} words")
+    with open(folder + b"/\x1b]0;title\x07.zip", "w") as file:
+        file.write("no document")
+    shown = rag("index", tmp_path / "names")[1]
+    for n in range(len(names)):
+        code, out, _ = rag("search", f"findable{n}")
+        assert code == 0
+        assert f"findable{n} words" in out
+        shown += out + rag("search", f"findable{n}", "--json")[2]
+    assert "caf\ufffd_\ufffd.txt" in shown
+    assert not {"\x1b", "\x07", "\u202e", "\udcff", "\xff"} & set(shown)
+    assert rag("verify")[0] == 0
+
+
+@pytest.mark.fault(32)
 def test_a_closed_pipe_is_silent(folder: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "rag.cli", "index", str(folder), "--indexes", str(tmp_path / "i"), "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:

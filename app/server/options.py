@@ -63,10 +63,12 @@ def required(serving: Serving) -> dict[str, object]:
         "client.toolbarMode": "minimal",
         "client.allowedOrigins": [],
         "runner.magicEnabled": False,
+        "runner.postScriptGC": False,  # models are loaded: a whole collection after each run would hold up all threads
         "logger.level": "error",
         "logger.messageFormat": "%(asctime)s %(message)s",
         "logger.hideWelcomeMessage": True,
         "theme.baseRadius": "0.5rem",
+        "theme.paddingTop": "1.5rem",
         **{f"theme.light.{name}": value for name, value in _LIGHT.items()},
         **{f"theme.dark.{name}": value for name, value in _DARK.items()},
     }

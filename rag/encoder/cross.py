@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rag.encoder.hub import connect
+from rag.encoder.memory import in_smaller_batches
 from rag.encoder.quiet import quieten
 from rag.errors import ModelError
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
+
+BATCH = 32  # pairs that are read together
 
 
 class CrossEncoderScorer:
@@ -21,6 +24,8 @@ class CrossEncoderScorer:
 
     def __init__(self, model: str, device: str = "auto") -> None:
         quieten()
+        self._name = model
+        self._batch = BATCH
         try:
             self._model = _loaded(model, device)
         except Exception as error:  # transformers raises whatever a model's files, or the way to them, lead it into
@@ -30,9 +35,13 @@ class CrossEncoderScorer:
             ) from error
 
     def score(self, question: str, texts: Sequence[str]) -> Sequence[float]:
-        scores: list[float] = self._model.predict(
-            [(question, text) for text in texts], show_progress_bar=False
-        ).tolist()
+        pairs = [(question, text) for text in texts]
+
+        def run(batch: int) -> list[float]:
+            scores: list[float] = self._model.predict(pairs, batch_size=batch, show_progress_bar=False).tolist()
+            return scores
+
+        scores, self._batch = in_smaller_batches(run, self._batch, self._name)
         return scores
 
 

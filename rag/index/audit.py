@@ -48,12 +48,10 @@ def _unlisted(ledger: Ledger) -> list[str]:
 
 def unsearchable(ledger: Queries) -> list[str]:
     """Vectors that no search would find, or of the wrong passage."""
-    ids, vectors = ledger.vectors()
-    if not ids:
-        return []
-    if vectors.shape[1] != ledger.fingerprint.dimension:
-        return [f"vectors have {vectors.shape[1]} dimensions instead of {ledger.fingerprint.dimension}"]
-    return [f"the vector of passage {ids[i]} is not of unit length" for i in lengths_off(vectors)]
+    problems = []
+    for ids, vectors in ledger.vector_blocks():
+        problems += [f"the vector of passage {ids[i]} is not of unit length" for i in lengths_off(vectors)]
+    return problems
 
 
 def lengths_off(vectors: Vectors) -> list[int]:

@@ -8,11 +8,12 @@ import shutil
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rag.errors import DamagedError, StorageError, UsageError
-from rag.index import audit, database, generation
+from rag.index import audit, database, generation, publishing
 from rag.index.cited import cited
 from rag.index.fingerprints import require_same
 from rag.index.inventory import inventory
@@ -88,9 +89,10 @@ class Collection:
         ):
             if root is not None:
                 ledger.add_root(root)
+            before = generation.kind(ledger)
 
             def publish() -> bool:
-                return generation.publish(ledger, self.home)
+                return publishing.publish(ledger, self.home)
 
             how: dict[str, Any] = {"prune": prune, "progress": progress, "checkpoint": publish}
             how["collection"] = self.name
@@ -99,6 +101,9 @@ class Collection:
             else:
                 report = sync(ledger, source, embedder, **how)
             publish()
+            now = generation.kind(ledger)
+        if now != before:
+            report = replace(report, notes=(*report.notes, f"Vectors are indexed as {now} now."))
         return report if finished else resumed(report)
 
     def plan(
@@ -122,7 +127,7 @@ class Collection:
             if row and row.lingering:
                 damaged.append(f"BM25 still counted {row.lingering} passages that are gone")
             done = _without_a_damaged_side(ledger)
-            if not generation.publish(ledger, self.home, rebuild=bool(damaged)):
+            if not publishing.publish(ledger, self.home, rebuild=bool(damaged)):
                 return done
             return [*done, *damaged, f"index rebuilt from the ledger: {ledger.counts()['passages']} passages"]
 
@@ -236,7 +241,7 @@ class Collection:
         if self._snapshot is None or state != self._state:
             self._snapshot = generation.load(ledger, self.home)
             places = ((row.document, row.name, row.key) for row in ledger.files())
-            self._cards = told_apart([Card(*row) for row in ledger.openings()], places)
+            self._cards = told_apart([Card(*row) for row in ledger.cards()], places)
             self._state = state
         return self._snapshot, self._cards
 

@@ -233,6 +233,14 @@ def decoded(path: Path) -> Iterator[None]:
         raise DamagedError(damaged_ledger(path, error)) from error
 
 
+def room(path: Path) -> str:
+    """How much of the disk is free."""
+    try:
+        return f"{shutil.disk_usage(path.parent).free / 1e6:,.1f} MB are free there"
+    except OSError:
+        return "nobody knows how much is free there"
+
+
 def damaged_ledger(path: Path, why: object) -> str:
     return (
         f"The ledger {path} is damaged ({why}). Your documents are untouched. Restore the file from a backup, "
@@ -248,8 +256,8 @@ def explained(path: Path) -> Iterator[None]:
     except sqlite3.OperationalError as error:
         if _kind(error) in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}:
             raise StorageError(
-                f"Disk full or failing while writing {path} ({error}). What was indexed before is safe. "
-                "Free space and run the same command again; it goes on where it stopped."
+                f"Disk full or failing while writing {path} ({error}; {room(path)}). What was indexed before is "
+                "safe. Free space and run the same command again; it goes on where it stopped."
             ) from error
         if _kind(error) in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN}:
             raise StorageError(
@@ -267,5 +275,8 @@ def explained(path: Path) -> Iterator[None]:
         raise DamagedError(damaged_ledger(path, error)) from error
     except OSError as error:
         if error.errno in UNWRITABLE:
-            raise StorageError(f"Cannot write {path}: {error.strerror}. What was indexed before is safe.") from error
+            raise StorageError(
+                f"Cannot write {path}: {error.strerror} ({room(path)}). What was indexed before is safe. Free space, "
+                "or look at the disk, and run the same command again."
+            ) from error
         raise

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from rag.index import generation
 from rag.index.ledger import Ledger
 from rag.index.lock import writer
 
@@ -23,6 +24,7 @@ def inventory(name: str, home: Path, ledger: Ledger, lock: Path, side_lock: Path
         "revision": ledger.fingerprint.revision,
         "dimension": ledger.fingerprint.dimension,
         "generation": published.number if published else 0,
+        "vectors": str(generation.kind(ledger)),
         "bytes": _size(home),
         "roots": [str(root) for root in ledger.roots()],
         "missing_roots": [str(root) for root in ledger.roots() if not root.exists()],

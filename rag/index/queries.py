@@ -8,6 +8,7 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,12 @@ from rag.index.rows import ARTICLE_COLUMNS, FileRow, GenerationRow, article_of, 
 from rag.types import Document, Fingerprint, Held, Mark, Origin, Outcome, Passage, Status
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from rag.types import Vectors
+
+    Ids = NDArray[np.int64]
 
 _ARTICLE = ", ".join(f"a.{name}" for name in ARTICLE_COLUMNS)
 
@@ -200,15 +206,20 @@ class Queries:
         columns = ", ".join(f"NULL AS {name}" for name in ("document", *ARTICLE_COLUMNS))
         return f"(SELECT {columns} WHERE 0)"
 
-    def openings(self) -> Iterator[tuple[int, str, str, str, Origin]]:
-        """(document, file name, title, its first passage's text, origin), one row for each file that has a document."""
+    def cards(self) -> Iterator[tuple[int, str, str, Origin]]:
+        """(document, file name, title, origin), one row for each file that has a document."""
         sql = (
-            "SELECT f.document, f.name, d.title, coalesce((SELECT text FROM passages p WHERE p.document = d.id"
-            " ORDER BY p.id LIMIT 1), ''), a.document FROM files f JOIN documents d ON d.id = f.document"
+            "SELECT f.document, f.name, d.title, a.document FROM files f JOIN documents d ON d.id = f.document"
             f" LEFT JOIN {self._articles} a ON a.document = d.id ORDER BY f.key"
         )
         for *card, article in self._rows(sql):
             yield *card, Origin.PRIVATE if article is None else Origin.WIKIPEDIA
+
+    def openings(self, documents: Sequence[int]) -> dict[int, str]:
+        """The text of the first passage of each of these documents."""
+        marks = ",".join("?" * len(documents))
+        first = f"SELECT min(id) FROM passages WHERE document IN ({marks}) GROUP BY document"
+        return dict(self._rows(f"SELECT document, text FROM passages WHERE id IN ({first})", documents))
 
     def passages(self, ids: Sequence[int], names: dict[int, str] | None = None) -> dict[int, Passage]:
         """Passages by id; ids that are gone are left out. `names` prefers a file name for a document, where several
@@ -237,17 +248,37 @@ class Queries:
         for id_, document, title, heading, text in self._rows(sql, [after]):
             yield id_, document, Passage("", "", title, heading, "", None, 0, 0, text).headed
 
-    def vectors(self, after: int = 0) -> tuple[Sequence[int], Vectors]:
+    def vectors(self, after: int = 0) -> tuple[Ids, Vectors]:
         """Passage ids and their vectors, float32 of shape (n, d), of every passage with a higher id."""
+        sql = f"SELECT id, vector FROM {self._passages} WHERE id > ? ORDER BY id"
+        return self._unpacked(self._rows(sql, [after]))
+
+    def vector_blocks(self, after: int = 0, every: int = 1, size: int = 16_384) -> Iterator[tuple[Ids, Vectors]]:
+        """The same in blocks, so that a million need no memory; of those whose id is a multiple of `every`."""
+        sql = f"SELECT id, vector FROM {self._passages} WHERE id > ? AND id % ? = 0 ORDER BY id"
+        rows = self._rows(sql, [after, every])
+        while block := list(islice(rows, size)):
+            yield self._unpacked(block)
+
+    def vectors_of(self, ids: Sequence[int]) -> tuple[Ids, Vectors]:
+        """Those of these passages that there are."""
+        marks = ",".join("?" * len(ids))
+        return self._unpacked(self._rows(f"SELECT id, vector FROM {self._passages} WHERE id IN ({marks})", ids))
+
+    def _unpacked(self, rows: Iterable[tuple[int, bytes]]) -> tuple[Ids, Vectors]:
         import numpy as np
 
         ids, blobs = [], bytearray()
-        for id_, blob in self._rows(f"SELECT id, vector FROM {self._passages} WHERE id > ? ORDER BY id", [after]):
+        for id_, blob in rows:
             ids.append(id_)
             blobs += blob
         with database.decoded(self.path):
             shape = (len(ids), self.fingerprint.dimension)
-            return ids, np.frombuffer(blobs, dtype=np.float16).astype(np.float32).reshape(shape)
+            vectors = np.frombuffer(blobs, dtype=np.float16).astype(np.float32).reshape(shape)
+        return np.asarray(ids, dtype=np.int64), vectors
+
+    def count_after(self, passage: int) -> int:
+        return int(self._one(f"SELECT count(*) FROM {self._passages} WHERE id > ?", [passage]))
 
     def spans(self, document: int) -> Iterator[tuple[int, int, int, str]]:
         """(passage id, start, end, text) of a document's passages."""

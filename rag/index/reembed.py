@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rag.errors import StorageError, UsageError
-from rag.index import generation
+from rag.index import publishing
 from rag.index.collection import LEDGER, LOCK, SIDE_LOCK, Collection
 from rag.index.fill import Filler
 from rag.index.fingerprints import require_same
@@ -154,12 +154,12 @@ def _brought_over(collection: Collection, ledger: Ledger, filler: Filler, wait: 
 def _switch(ledger: Ledger, home: Path) -> None:
     """To the side, in one transaction; what an interrupted one has left is swept by the next, or by a sync."""
     published = ledger.generation()
-    generation.sweep(home, keep=published.number if published else None)
-    row, _ = generation.build(ledger.side, home, generation.next_number(ledger, home))
+    publishing.sweep(home, keep=published.number if published else None)
+    row, _ = publishing.build(ledger.side, home, publishing.next_number(ledger, home))
     with ledger.transaction():
         ledger.side.swap()
         ledger.publish(row, vectors_rebuilt=True)
-    generation.sweep(home, keep=row.number)
+    publishing.sweep(home, keep=row.number)
 
 
 def _reported(collection: Collection, ledger: Ledger, filler: Filler | None, seconds: float) -> Reembedding:

@@ -46,10 +46,12 @@ class View:
     def cards(self) -> Sequence[Card]:
         return self._cards
 
+    def openings(self, documents: Sequence[int]) -> dict[int, str]:
+        return self._ledger.openings(documents)
+
     def dense(self, vector: Vectors, k: int, among: Sequence[int] | None = None) -> list[Hit]:
         def search(allowed: list[int] | None, wanted: int) -> list[tuple[int, float]]:
-            only = None if allowed is None else self._ledger.passage_ids_of(allowed)
-            return self._snapshot.dense(vector, wanted, only)
+            return self._snapshot.dense(vector, wanted, None if allowed is None else self._passages_of(allowed))
 
         return self._found(search, k, among)
 
@@ -78,6 +80,8 @@ class View:
         self._names: dict[int, str] = {}
         for card in self._cards:
             self._names.setdefault(card.id, card.name)
+        self._all = sorted(self._names)
+        self._passages_of_all: list[int] | None = None
 
     def _takes(self, card: Card) -> bool:
         if self._only is not None and card.origin is not self._only:
@@ -87,7 +91,15 @@ class View:
     def _allowed(self, among: Sequence[int] | None) -> list[int] | None:
         if self._pattern is None and self._only is None:
             return None if among is None else list(among)
-        return sorted(self._names) if among is None else [id_ for id_ in among if id_ in self._names]
+        return self._all if among is None else [id_ for id_ in among if id_ in self._names]
+
+    def _passages_of(self, documents: list[int]) -> Sequence[int]:
+        """Kept for all that the filter leaves, which can be hundreds of thousands."""
+        if documents is not self._all:
+            return self._ledger.passage_ids_of(documents)
+        if self._passages_of_all is None:
+            self._passages_of_all = self._ledger.passage_ids_of(documents)
+        return self._passages_of_all
 
     def _found(
         self, search: Callable[[list[int] | None, int], list[tuple[int, float]]], k: int, among: Sequence[int] | None

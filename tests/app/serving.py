@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ class Served:
     process: subprocess.Popen[str]
     url: str
     said: list[str]  # before it was ready
+    took: float  # seconds, until then
 
     @property
     def port(self) -> int:
@@ -56,11 +58,11 @@ def served(home: Path, *arguments: str, variables: Mapping[str, str] | None = No
     how = {"cwd": home, "env": environment(home, **(variables or {})), "text": True, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, **how) as process:  # type: ignore[call-overload]
         try:
-            said: list[str] = []
+            began, said = time.monotonic(), list[str]()
             for line in process.stderr:
                 said.append(line)
                 if found := re.search(r"Beluga RAG is at (http://\S+:\d+);", line):
-                    yield Served(process, found[1], said)
+                    yield Served(process, found[1], said, time.monotonic() - began)
                     return
             raise AssertionError(f"it did not start: {''.join(said)}")
         finally:

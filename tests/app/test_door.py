@@ -125,7 +125,7 @@ def test_every_answer_says_what_a_page_may_do(local: Door) -> None:
     for reply in (request(local), request(local, host="evil.example"), request(local, "/_stcore/metrics")):
         assert reply.headers["content-security-policy"] == POLICY  # ours alone
         assert reply.headers["x-content-type-options"] == "nosniff"
-        assert reply.headers["referrer-policy"] == "no-referrer"
+        assert reply.headers["referrer-policy"] == "same-origin"
         assert reply.headers["cross-origin-resource-policy"] == "same-origin"
 
 

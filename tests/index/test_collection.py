@@ -9,8 +9,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import Shelf, WordEmbedder, contents
 
@@ -224,11 +226,65 @@ def test_a_damaged_ledger_is_said_so_and_left_alone(collection: Collection, embe
         assert ledger.read_bytes() == damage
 
 
+@pytest.mark.fault(6)
+@pytest.mark.parametrize("page", range(2, 14))
+def test_a_page_of_the_ledger_overwritten_is_found_and_nothing_is_written(
+    collection: Collection, embedder: WordEmbedder, page: int
+) -> None:
+    """Each page by itself: whatever lies on it."""
+    synced(collection, {f"{n}.txt": f"words of file {n} " * 20 for n in range(9)}, embedder)
+    collection.close()
+    ledger = collection.home / "ledger.sqlite"
+    content = bytearray(ledger.read_bytes())
+    content[4096 * (page - 1) : 4096 * page] = bytes(range(256)) * 16
+    ledger.write_bytes(content)
+    hurt = Collection(collection.home.parent, "default")
+    problems = []
+    with suppress(DamagedError):  # where not even its schema can be read
+        problems = hurt.verify()
+        assert problems
+    with pytest.raises(DamagedError, match="documents are untouched"):
+        hurt.repair()
+    hurt.close()
+    assert ledger.read_bytes() == content
+    assert hurt.remove() is None, "it can be begun again"
+
+
+@pytest.mark.fault(6)
+def test_a_ledger_of_a_newer_program_is_left_alone(collection: Collection, embedder: WordEmbedder) -> None:
+    synced(collection, FILES, embedder)
+    collection.close()
+    ledger = collection.home / "ledger.sqlite"
+    with sqlite3.connect(ledger) as db:
+        db.execute(f"PRAGMA user_version={database.SCHEMA_VERSION + 1}")
+    db.close()
+    before = ledger.read_bytes()
+    for use in (collection.index, collection.verify, collection.repair, lambda: synced(collection, FILES, embedder)):
+        with pytest.raises(DamagedError, match=r"has schema \d.*Nothing was changed; use the version"):
+            use()
+    assert ledger.read_bytes() == before
+
+
+@pytest.mark.fault(24)
+def test_a_vector_that_is_no_number_is_refused(collection: Collection, embedder: WordEmbedder) -> None:
+    class Broken(WordEmbedder):
+        def embed_passages(self, texts: Sequence[str]) -> np.ndarray:
+            return super().embed_passages(texts) * np.array([np.nan if "bee" in text else 1 for text in texts])[:, None]
+
+    synced(collection, {"ant.txt": "ant hill"}, embedder)
+    with pytest.raises(ValueError, match="finite"):
+        synced(collection, {"ant.txt": "ant hill", "bee.txt": "bee hive"}, Broken())
+    assert contents(collection) == {("ant.txt", "ant hill")}
+    assert collection.verify() == []
+    synced(collection, {"ant.txt": "ant hill", "bee.txt": "bee hive"}, embedder)
+    assert len(contents(collection)) == 2
+
+
 def test_what_was_committed_is_searched_before_it_is_published(
     collection: Collection, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced(collection, {"ant.txt": "ant hill"}, embedder)
-    monkeypatch.setattr("rag.index.generation.publish", lambda *_, **__: False)  # as if killed just before
+    monkeypatch.setattr("rag.index.publishing.publish", lambda *_, **__: False)  # as if killed just before
     synced(collection, {"ant.txt": "ant hill", "bee.txt": "bee hive"}, embedder)
     killed = Collection(collection.home.parent, "default")
     assert contents(killed) == {("ant.txt", "ant hill"), ("bee.txt", "bee hive")}

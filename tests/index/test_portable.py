@@ -25,7 +25,7 @@ from test_convergence import OPERATIONS, Operation, apply
 from test_upgrade import Encyclopedia
 
 from rag.errors import DamagedError, LockedError, RagError, StorageError, UsageError
-from rag.index import generation
+from rag.index import publishing
 from rag.index.collection import Collection
 from rag.index.lock import writing
 from rag.index.portable.exporting import export
@@ -568,7 +568,7 @@ def test_a_newer_embedder_of_the_same_name_is_refused_by_its_weights(bundle: Pat
 
 def test_words_that_are_gone_are_not_counted(made: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Up to some passages at once; beyond, when they are a tenth, and an export says so, and a repair ends it."""
-    monkeypatch.setattr(generation, "FEW_WORDS", 0)
+    monkeypatch.setattr(publishing, "FEW_WORDS", 0)
     files: dict[str, str | None] = {f"{i}.txt": f"number {i} of many" for i in range(40)}
     by = WordEmbedder()
     made.sync(Shelf(dict(files)), by, prune=True)

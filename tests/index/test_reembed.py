@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rag.errors import FingerprintError, LockedError, UsageError
-from rag.index import generation
+from rag.index import publishing
 from rag.index.collection import Collection
 from rag.index.ledger import Ledger
 from rag.index.lock import writing
@@ -338,7 +338,7 @@ def test_a_switch_that_fails_half_way_has_not_happened(
     made: Collection, monkeypatch: pytest.MonkeyPatch, after: str
 ) -> None:
     before = answers(made)
-    place = {"build": (generation, "build"), "publish": (Ledger, "publish"), "swap": ("rag.index.side.Side", "swap")}
+    place = {"build": (publishing, "build"), "publish": (Ledger, "publish"), "swap": ("rag.index.side.Side", "swap")}
     where, name = place[after]
     if isinstance(where, str):
         from rag.index.side import Side as where  # noqa: N813

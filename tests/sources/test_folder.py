@@ -10,9 +10,11 @@ from pathlib import Path
 
 import docx
 import pytest
+from conftest import WordEmbedder
 from pdf_writer import picture, show, write_pdf
 
 from rag.errors import UsageError
+from rag.index.collection import Collection
 from rag.sources.folder import Folder
 from rag.sources.isolate import Limits
 from rag.types import Entry, Mark, Outcome, Reading, Status
@@ -326,3 +328,18 @@ def test_thousands_of_small_files_are_scanned_in_seconds(tmp_path: Path) -> None
     begun = time.monotonic()
     assert len(list(Folder(tmp_path).scan())) == 2000
     assert time.monotonic() - begun < 2
+
+
+@pytest.mark.fault(13)
+def test_of_five_thousand_pages_the_right_one_is_cited(tmp_path: Path) -> None:
+    pages = [show(f"This page speaks of subject s{n} and of nothing else at all.") for n in range(1, 5001)]
+    (tmp_path / "long.pdf").write_bytes(write_pdf(pages))
+    collection = Collection(tmp_path / "indexes", "default")
+    report = collection.sync(Folder(tmp_path), WordEmbedder())
+    assert [file.outcome.pages for file in report.files] == [5000]
+    assert report.exit_code == 0
+    view = collection.index()
+    for page in (1, 2, 999, 2500, 4321, 5000):
+        best = view.keyword(f"s{page}", 1)[0].passage
+        assert (best.page, best.place) == (page, f"p. {page}")
+        assert f" s{page} " in best.text

@@ -15,7 +15,7 @@ from urllib.parse import quote_from_bytes
 
 from rag import __version__
 from rag.errors import DamagedError, LockedError, StorageError, UsageError
-from rag.index import audit, database, generation
+from rag.index import audit, database, publishing
 from rag.index.collection import LEDGER, Collection
 from rag.index.contents import Contents
 from rag.index.ledger import Ledger
@@ -59,7 +59,7 @@ def export(collection: Collection, to: Path, *, force: bool = False, progress: P
             )
             packed.finish(manifest)
         _require_free(to, force)
-        exact = generation.as_new(ledger)
+        exact = publishing.as_new(ledger)
     return Export(collection.name, str(to), to.stat().st_size, held["documents"], held["passages"], exact)
 
 
@@ -155,7 +155,7 @@ def _appearing(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
             draft.replace(path)
-            generation.sync_folder(path.parent)
+            publishing.sync_folder(path.parent)
         except BaseException as error:
             with suppress(OSError):
                 draft.unlink()

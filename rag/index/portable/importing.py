@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rag.errors import DamagedError, LockedError, StorageError, UsageError
-from rag.index import audit, database, generation
+from rag.index import audit, database, publishing
 from rag.index.collection import LEDGER, LOCK, SIDE_LOCK, Collection
 from rag.index.ledger import Ledger
 from rag.index.lock import writing
@@ -93,7 +93,7 @@ def _made(
             raise DamagedError(source.damage(error)) from error
         if problems := _problems(ledger, source):
             raise DamagedError(source.damage(problems[0]))
-        generation.publish(ledger, home)
+        publishing.publish(ledger, home)
         counts, found = ledger.counts(), [str(root) for root in ledger.roots()]
     missing = tuple(root for root in found if not os.path.exists(root))
     made_by = source.manifest.fingerprint
@@ -114,9 +114,9 @@ def _problems(ledger: Ledger, source: Bundle) -> list[str]:
 
 def _give_name(home: Path, name: Path) -> None:
     try:
-        generation.sync_folder(home)
+        publishing.sync_folder(home)
         home.rename(name)
-        generation.sync_folder(name.parent)
+        publishing.sync_folder(name.parent)
     except OSError as error:
         if error.errno in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}:
             raise UsageError(f"{name} is there already. Nothing was changed; choose another --collection.") from error
@@ -133,12 +133,12 @@ def _put_in_place(
             row = ledger.generation()
             if row is None:
                 raise DamagedError(source.damage("it has no index"))
-            number = generation.next_number(there, into.home)
-            generation.move(home, row.number, into.home, number)
+            number = publishing.next_number(there, into.home)
+            publishing.move(home, row.number, into.home, number)
             with ledger.transaction():
                 ledger.publish(replace(row, number=number), vectors_rebuilt=True)
             there.become(ledger)
-            generation.sweep(into.home, keep=number)
+            publishing.sweep(into.home, keep=number)
     return done
 
 
