@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import Shelf, WordEmbedder
+from halves import Halves
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -33,25 +34,6 @@ FILES: dict[str, str | None] = {
     for name in ("ant", "bee", "cow")
 }
 QUESTION = "how many leaves does bee number 2 eat?"
-
-
-class Halves(WordEmbedder):
-    """Another model: every word's hash is taken modulo half the dimensions, and passages are half as long."""
-
-    def __init__(self, model: str = "halves", **changed: object) -> None:
-        super().__init__(model, max_tokens=20)
-        self._fingerprint = replace(self._fingerprint, dimension=32, **changed)
-        self.before_passages: Callable[[], None] = lambda: None
-
-    def embed_passages(self, texts: Sequence[str]) -> np.ndarray:
-        self.before_passages()
-        return super().embed_passages(texts)
-
-    @staticmethod
-    def _embed(texts: Sequence[str]) -> np.ndarray:
-        wide = WordEmbedder._embed(texts)
-        folded = wide[:, :32] + wide[:, 32:]
-        return folded / np.linalg.norm(folded, axis=1, keepdims=True)
 
 
 EMBEDDERS = {"words": WordEmbedder(), "halves": Halves()}
@@ -415,7 +397,7 @@ SWITCH = """
 import sys; sys.path.insert(0, {tests!r}); from pathlib import Path
 from rag.index import fill; fill.FIRST_WINDOW = fill.WINDOW = 1
 from rag.index.collection import Collection; from rag.index.reembed import reembed
-from test_reembed import Halves
+from halves import Halves
 reembed(Collection(Path({indexes!r}), "default"), Halves())
 """
 
