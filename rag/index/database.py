@@ -142,26 +142,24 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
     return db
 
 
-EPOCH = 1 << 40  # ids: each side begins with a number of its own times this, so that no two ever share one
+def newest_ever(db: sqlite3.Connection) -> int:
+    """The highest id that a passage was ever given, in either table: none is given twice. So no search that began
+    before a change takes one passage for another, and a side's came after all that were there when it was begun."""
+    sql = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name IN ('passages', 'side_passages')"
+    return int(db.execute(sql).fetchone()[0])
 
 
-def epoch(db: sqlite3.Connection) -> int:
-    """The number of the newest table of passages that there ever was."""
-    return int(get_setting(db, "epoch") or 0)
-
-
-def set_epoch(db: sqlite3.Connection, nth: int) -> None:
-    """Of a ledger without passages. Call inside a transaction."""
-    put_setting(db, "epoch", str(nth))
-    db.execute("INSERT INTO sqlite_sequence VALUES ('passages', ?)", [nth * EPOCH])
+def begin_after(db: sqlite3.Connection, passage: int) -> None:
+    """No passage gets this id any more, nor one below it. Call inside a transaction."""
+    db.execute("DELETE FROM sqlite_sequence WHERE name = 'passages'")
+    db.execute("INSERT INTO sqlite_sequence VALUES ('passages', ?)", [passage])
 
 
 def create_side(db: sqlite3.Connection) -> None:
     """A second table of passages, empty. Call inside a transaction."""
-    nth = epoch(db) + 1
-    put_setting(db, "epoch", str(nth))
+    nth = int(get_setting(db, "sides") or 0) + 1  # an index keeps its name when its table gets another one
+    put_setting(db, "sides", str(nth))
     _run(db, _PASSAGES.format(of="side_", nth=f"_{nth}"))
-    db.execute("INSERT INTO sqlite_sequence VALUES ('side_passages', ?)", [nth * EPOCH])
     db.execute(_FORGOTTEN)
 
 
@@ -177,6 +175,7 @@ def swap_side(db: sqlite3.Connection) -> None:
 
 def drop_side(db: sqlite3.Connection) -> None:
     """Call inside a transaction."""
+    begin_after(db, newest_ever(db))
     db.execute("DROP TRIGGER side_forgotten")
     db.execute("DROP TABLE side_passages")
 

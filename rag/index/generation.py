@@ -67,7 +67,10 @@ class Snapshot:
 
     def _scored(self, found: list[tuple[int, float]], vector: Vectors) -> list[tuple[int, float]]:
         """By the ledger's own vectors. What the ledger holds no more keeps its score: others will filter it out."""
-        ids, vectors = self._ledger.vectors_of([id_ for id_, _ in found])
+        with self._ledger.snapshot():
+            if self._ledger.fingerprint != self.fingerprint:  # embedded anew since: it holds none of them
+                return found
+            ids, vectors = self._ledger.vectors_of([id_ for id_, _ in found])
         return list((dict(found) | dict(zip(ids.tolist(), (vectors @ vector).tolist(), strict=True))).items())
 
     def keyword(self, question: str, k: int, documents: Sequence[int] | None = None) -> list[tuple[int, float]]:

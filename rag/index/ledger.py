@@ -181,7 +181,7 @@ class Ledger(Queries):
     def begin_after(self, other: Ledger) -> None:
         """Makes this ledger, which is empty, one of whose passages none has an id that the other ever gave."""
         with self.transaction():
-            database.set_epoch(self._db, database.epoch(other._db) + 1)
+            database.begin_after(self._db, database.newest_ever(other._db))
 
     def become(self, other: Ledger) -> None:
         """Holds what the other one holds, and nothing else: in one transaction, as readers see it."""

@@ -98,12 +98,13 @@ _LACKS = (
 def insert(
     db: sqlite3.Connection, table: str, document: int, passages: Sequence[Passage], vectors: Sequence[bytes]
 ) -> None:
-    """A document's passages with their float16 vectors."""
+    """A document's passages with their float16 vectors. Call inside a transaction."""
+    rows = enumerate(zip(passages, vectors, strict=True), database.newest_ever(db) + 1)
     db.executemany(
-        f'INSERT INTO {table}(document, start, "end", heading, place, page, text, digest, vector)'
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        f'INSERT INTO {table}(id, document, start, "end", heading, place, page, text, digest, vector)'
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            (document, p.start, p.end, p.heading, p.place, p.page, p.text, digest(p.headed), vector)
-            for p, vector in zip(passages, vectors, strict=True)
+            (id_, document, p.start, p.end, p.heading, p.place, p.page, p.text, digest(p.headed), vector)
+            for id_, (p, vector) in rows
         ),
     )

@@ -455,6 +455,9 @@ def test_what_takes_the_place_of_another_is_found_by_those_who_search_it(made: C
     assert view.keyword(QUESTION, 99) == expected[0][0]
     assert len(list(made.home.glob("generation-*"))) == 1
     served.close()
+    vector = WordEmbedder().embed_questions([QUESTION])[0]
+    filtered = Collection(made.home.parent, made.name).index("ant*").dense(vector, 99)
+    assert {hit.passage.document for hit in filtered} == {"ant.txt"}
 
 
 def test_searches_meanwhile_find_the_one_or_the_other(made: Collection, bundle: Path, tmp_path: Path) -> None:

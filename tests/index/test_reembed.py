@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rag.errors import FingerprintError, LockedError, UsageError
-from rag.index import publishing
+from rag.index import publishing, vectors
 from rag.index.collection import Collection
 from rag.index.ledger import Ledger
 from rag.index.lock import writing
@@ -233,6 +234,57 @@ def test_a_view_that_is_searched_across_the_switch_finds_nothing_rather_than_a_m
     for search in (lambda: view.dense(vector, 5), lambda: view.keyword(QUESTION, 5)):
         with pytest.raises(FingerprintError, match="embedded anew, by halves, while it was searched"):
             search()
+
+
+def test_a_filter_finds_what_it_leaves_after_a_switch(made: Collection) -> None:
+    """Passages' ids stay small, however often they change: a filter is a bit for each of them."""
+    for _ in range(3):
+        reembed(made, Halves(), drop=True)
+        reembed(made, WordEmbedder(), drop=True)
+    vector = WordEmbedder().embed_questions([QUESTION])[0]
+    hits = again(made).index("bee*").dense(vector, 99)
+    assert {hit.passage.document for hit in hits} == {"bee.txt"}
+    assert hits[0].passage.page == 3
+
+
+def test_no_passage_ever_gets_the_id_of_another_one(made: Collection) -> None:
+    def ids() -> set[int]:
+        with closing(Ledger.read(made.home / "ledger.sqlite")) as ledger:
+            return set(ledger.vectors()[0].tolist()) | set(
+                ledger.side.vectors()[0].tolist() if ledger.side.exists else ()
+            )
+
+    ever = ids()
+    files = dict(FILES)
+    for number in range(4):
+        before = ids()
+        reembed(made, [Halves(), WordEmbedder()][number % 2], drop=True)
+        files[f"{number}.txt"] = f"number {number}"
+        again(made).sync(Shelf(dict(files)), [Halves(), WordEmbedder()][number % 2])
+        drop_side(made)
+        files[f"{number} again.txt"] = f"number {number} again"
+        again(made).sync(Shelf(dict(files)), [Halves(), WordEmbedder()][number % 2])
+        fresh = ids() - before
+        assert fresh.isdisjoint(ever)
+        ever |= fresh
+    assert max(ever) < 200
+
+
+def test_a_large_collection_is_searched_across_the_switch_too(
+    made: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One whose vectors are in cells, and are scored by the ledger's own."""
+    cells = vectors.Kind(since=5, cells=2, probed=2)
+    monkeypatch.setattr(vectors, "KINDS", (vectors.EXACT, cells))
+    monkeypatch.setattr(publishing, "PER_CELL", 1)
+    made.sync(Shelf({**FILES, "dog.txt": "dogs eat no leaves"}), WordEmbedder())
+    view, vector = again(made).index(), WordEmbedder().embed_questions([QUESTION])[0]
+    assert len(view.dense(vector, 5)) == 5
+    reembed(made, Halves())
+    assert list(made.home.glob("generation-*/vectors-ivf2.faiss"))
+    with pytest.raises(FingerprintError, match="embedded anew"):
+        view.dense(vector, 5)
+    assert len(answers(made)[1]) == again(made).info()["passages"]
 
 
 def nobody(*_: object) -> WordEmbedder:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from rag.index.database import EPOCH
 from rag.index.portable.bundle import sound, typed
 from rag.types import Article, Document, Entry, Mark, Outcome, Passage, Status
+
+MOST = 1 << 40  # documents
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ def arrived(row: Any) -> Arrived:
         cut = (start, end, text[start:end])
         passages.append(Passage("", "", title, _text(heading), _text(place), _maybe(page), *cut, document.article))
     id_ = _number(row["id"])
-    if not 0 < id_ < EPOCH:
+    if not 0 < id_ < MOST:
         raise ValueError("an id that is none")
     return Arrived(id_, _text(row["version"]), document, tuple(passages))
 
