@@ -25,10 +25,12 @@ from typing import TYPE_CHECKING
 from rag.errors import StorageError
 from rag.index import database
 from rag.index.ledger import Ledger
+from rag.index.names import told_apart
 from rag.index.queries import Queries
 from rag.index.rows import GenerationRow
 from rag.index.vectors import PER_CELL, Delta, Kind, VectorIndex, kind_for, kind_of
 from rag.index.words import WordIndex
+from rag.types import Card
 
 if TYPE_CHECKING:
     from rag.types import Vectors
@@ -40,7 +42,8 @@ FEW_WORDS = 2_000  # passages, below which their words are written anew in tenth
 
 
 class Snapshot:
-    """What is searched: a generation, what the ledger gained since, and `notes` on anything unusual."""
+    """What is searched: a generation, what the ledger gained since, and `notes` on anything unusual. `cards` are all
+    documents at that same moment: a filter by later ones would leave nothing of what is searched."""
 
     def __init__(self, ledger: Ledger, row: GenerationRow | None, home: Path, notes: Sequence[str]) -> None:
         self.number = row.number if row else 0
@@ -59,6 +62,8 @@ class Snapshot:
         ids, vectors = ledger.vectors(row.vectors_through if row else 0)
         if len(ids):
             self._vectors.append(Delta(ids, vectors))
+        places = ((file.document, file.name, file.key) for file in ledger.files())
+        self.cards = told_apart([Card(*card) for card in ledger.cards()], places)
 
     def __len__(self) -> int:
         """Passages held, those that are gone from the ledger included."""
