@@ -10,7 +10,7 @@ import streamlit as st
 
 from app import shared
 from app.chat import Chat
-from app.prose import prose
+from app.prose import page, prose
 from app.views import BADGES, Piece, around, article_line, claims, line, literal, named, passage_pieces, safe_link
 from rag import compose
 from rag.errors import RagError
@@ -86,16 +86,12 @@ def _pages(pages: list[Cited], passage: Passage) -> None:
         numbers = [cited.page for cited in pages]
         chosen = st.segmented_control("The passage runs over pages", numbers, default=numbers[0], required=True)
         cited = pages[numbers.index(chosen or numbers[0])]
-    page = drawn(cited)
-    if page.png:
-        _picture(page, f"Page {cited.page} of {passage.document}, the passage marked" if not page.problem else "")
-    if page.problem:
-        st.caption(f":material/info: {literal(page.problem)}")
-
-
-def _picture(drawn: Picture, caption: str) -> None:
-    with st.container(border=True):
-        st.image(drawn.png, caption=literal(caption), width="stretch")
+    picture = drawn(cited)
+    if picture.png:
+        marked = "" if picture.problem else ", with the passage marked"
+        page(picture, f"Page {cited.page} of {line(passage.document)}{marked}", key="evidence")
+    if picture.problem:
+        st.caption(f":material/info: {literal(picture.problem)}")
 
 
 @st.cache_data(show_spinner="Drawing the page", max_entries=PICTURES)
@@ -146,11 +142,11 @@ def _document(name: str, first: int) -> None:
             number = int(st.number_input(f"Page, of {opened.pages}", 1, opened.pages, number, key=f"page of {name}"))
         shared.go(page=number)
         shared.show_address()
-        page = drawn(opened.page(number))
-        if page.png:
-            _picture(page, f"Page {number} of {opened.name}")
-        if page.problem:
-            st.caption(f":material/info: {literal(page.problem)}")
+        picture = drawn(opened.page(number))
+        if picture.png:
+            page(picture, f"Page {number} of {line(opened.name)}", key="opened")
+        if picture.problem:
+            st.caption(f":material/info: {literal(picture.problem)}")
     with st.expander("As text", expanded=not opened.pages, icon=":material/notes:"):
         prose([Piece("text", opened.text[:LONGEST])], key=f"text of {name}", quoted=True)
         if len(opened.text) > LONGEST:

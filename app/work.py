@@ -11,7 +11,7 @@ from rag.jobs.desk import Desk
 from rag.jobs.job import Work
 
 SYNC, WIKIPEDIA, REMOVE, VERIFY, REPAIR, EVALUATE = "sync", "wikipedia", "remove", "verify", "repair", "evaluate"
-FETCH = "fetch"
+FETCH, REEMBED = "fetch", "reembed"
 MODELS = "models"  # the lane of downloads
 CHANGES = {SYNC, WIKIPEDIA, REMOVE, REPAIR}  # which only those begin whose collection it is
 
@@ -56,6 +56,11 @@ def verify(config: Config) -> Work:
 
 def repair(config: Config) -> Work:
     return _work(config, REPAIR, ["repair", "--json"], [], config.collection)
+
+
+def reembed(config: Config, model: str) -> Work:
+    """Brings the collection over to another embedding model. It is asked as before until that is done."""
+    return _work(config, REEMBED, ["reembed", "--json", f"--model={model}"], [], config.collection, tells=True)
 
 
 def fetch(config: Config, model: str) -> Work:
