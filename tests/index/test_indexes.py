@@ -35,6 +35,7 @@ def test_bm25_is_the_textbook_formula(words: WordIndex) -> None:
     assert score == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.fault(23)
 @pytest.mark.parametrize(
     "question",
     [
@@ -79,6 +80,7 @@ def vectors(count: int, dimension: int = 8) -> np.ndarray:
     return made / np.linalg.norm(made, axis=1, keepdims=True)
 
 
+@pytest.mark.fault(24)
 @pytest.mark.parametrize("kind", [VectorIndex.build, Delta])
 def test_vectors_agree_with_exact_search(kind: type) -> None:
     ids, stored = list(range(100, 150)), vectors(50)
@@ -94,6 +96,7 @@ def test_vectors_agree_with_exact_search(kind: type) -> None:
         assert index.search(query, 3, only=[]) == []
 
 
+@pytest.mark.fault(24)
 def test_vectors_survive_a_file_and_refuse_what_is_not_finite(tmp_path: Path) -> None:
     VectorIndex.build([5, 6], vectors(2)).save(tmp_path / "v")
     assert VectorIndex.load(tmp_path / "v").search(vectors(2)[1], 1)[0][0] == 6
