@@ -8,7 +8,12 @@ SETUP := $(VENV)/.ready
 INDEXES ?= indexes
 QUESTION ?= How many days of annual leave does a full-time employee have?
 
-.PHONY: ask test lint bench clean
+.PHONY: app ask test lint bench clean
+
+app: $(SETUP)  ## open the page; index the sample documents if there is nothing to ask yet
+	@ls $(INDEXES)/*/ledger.sqlite >/dev/null 2>&1 || \
+		$(BIN)/rag index data/sample --collection sample --indexes $(INDEXES) || [ $$? -eq 3 ]
+	@$(BIN)/python -m app --indexes $(INDEXES)
 
 ask: $(SETUP)  ## index the sample documents and answer a question over them
 	$(BIN)/rag index data/sample --collection sample --indexes $(INDEXES) || [ $$? -eq 3 ]

@@ -84,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     def command(name: str, run: Callable[[argparse.Namespace], None], text: str) -> argparse.ArgumentParser:
         made = commands.add_parser(name, help=text, description=text)
         made.set_defaults(run=run)
+        made.add_argument("--indexes", default=argparse.SUPPRESS, metavar="DIR", help="where collections live")
         return made
 
     add = command("add", _add, "give somebody a password, or another one")

@@ -11,6 +11,7 @@ import streamlit as st
 from app import following, roots, uploads, work
 from app.uploads import Kept, Stored
 from app.views import line, literal
+from rag import compose
 from rag.config import Config
 from rag.errors import RagError
 from rag.jobs.job import Job
@@ -115,6 +116,21 @@ def _differently(given: str, stored: Stored) -> list[str]:
 # ---------------------------------------------------------------------------------------- folders, articles
 
 
+def bring_in_step(config: Config) -> None:
+    """All that was ever indexed from this machine, at once."""
+    collection = compose.collection(config)
+    try:
+        found = collection.roots() if collection.exists() else []
+    except RagError:  # which the page will say
+        found = []
+    finally:
+        collection.close()
+    about = "Adds what is new in the folders, replaces what changed, drops what is gone"
+    if found and st.button("Bring in step", icon=":material/sync:", disabled=following.is_busy(config), help=about):
+        uploads.settle(uploads.folder(config.indexes, config.collection))
+        following.start(config, work.sync(config, found))
+
+
 def _folder(config: Config, indexed: Sequence[Path]) -> None:
     """The folders that are indexed, and others that lie where folders may be named from here."""
     busy = following.is_busy(config)
@@ -122,7 +138,7 @@ def _folder(config: Config, indexed: Sequence[Path]) -> None:
     for path in indexed:
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.text("Uploads" if path == own else line(str(path)))
-            if st.button("Bring in step", key=f"sync {path}", icon=":material/sync:", disabled=busy):
+            if st.button("Only this", key=f"sync {path}", icon=":material/sync:", disabled=busy):
                 following.start(config, work.sync(config, [path], about="uploads" if path == own else ""))
     allowed = roots.configured()
     if not allowed:

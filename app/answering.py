@@ -18,12 +18,31 @@ from rag.errors import RagError
 from rag.types import Answer, Exchange
 
 GRACE = 10.0  # seconds without its tab, such as a phone's in a tunnel, until an answer is given up
+UNEXPECTED = (
+    "Something went wrong that should not have; the server's terminal says what. Your documents and their index are "
+    "untouched. Ask again, or report it with those lines."
+)
+
+Loads = Callable[[Callable[[str], None]], Asker]  # with what hears of a model that loads
 
 
 class Ended(Enum):
     ANSWERED = "answered"
     STOPPED = "stopped"
     FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Where an answer was kept: the conversation, and its number there. `failed` says why it could not be, in words for
+    people."""
+
+    conversation: str = ""
+    number: int = 0
+    failed: str = ""
+
+
+NOT_KEPT = Kept()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +56,7 @@ class Progress:
     ended: Ended | None = None
     answer: Answer | None = None
     failed: str = ""
+    kept: Kept = NOT_KEPT
 
 
 class _StoppedError(Exception):
@@ -44,26 +64,27 @@ class _StoppedError(Exception):
 
 
 class Answering:
-    """`asker` may take its time: it is called in the thread, with what hears of it. `listens` says whether anybody is
-    there to see the answer; `ended` is called once, in the thread, with how it ended."""
+    """`loads` may take its time: it is called in the thread. `listens` says whether anybody is there to see the answer;
+    `keep` is called in the thread with one that was not stopped."""
 
     def __init__(
         self,
         question: str,
-        asker: Callable[[Callable[[str], None]], Asker],
+        loads: Loads,
         passages: int,
         history: Sequence[Exchange] = (),
         listens: Callable[[], bool] = lambda: True,
-        ended: Callable[[Progress], None] = lambda _: None,
+        keep: Callable[[Answer], Kept] = lambda _: NOT_KEPT,
     ) -> None:
         self.question = question
-        self._asker = asker
+        self._loads = loads
         self._passages = passages
         self._history = tuple(history)
         self._listens = listens
-        self._ended = ended
+        self._keep = keep
         self._heard = time.monotonic()
-        self._stop = threading.Event()
+        self._ending = threading.Lock()  # so that an answer is either stopped or kept
+        self._is_stopped = self._is_answered = False
         self._over = threading.Event()
         self._progress = Progress()
         self._thread = threading.Thread(target=self._work, name="answer", daemon=True)
@@ -71,11 +92,13 @@ class Answering:
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self) -> None:
-        """At the next piece of text. Does not wait for it."""
-        self._stop.set()
+    def stop(self) -> bool:
+        """At the next piece of text, without waiting for it. False when the answer was there already."""
+        with self._ending:
+            self._is_stopped = not self._is_answered
+            return self._is_stopped
 
-    def wait(self, seconds: float) -> bool:
+    def wait(self, seconds: float | None = None) -> bool:
         """Whether it is over, after so many seconds at most."""
         return self._over.wait(seconds)
 
@@ -86,7 +109,11 @@ class Answering:
     def _work(self) -> None:
         try:
             answer = self._answer()
-            self._progress = replace(self._progress, ended=Ended.ANSWERED, answer=answer, text=answer.text)
+            with self._ending:
+                self._go_on()
+                self._is_answered = True
+            ended = replace(self._progress, ended=Ended.ANSWERED, answer=answer, text=answer.text)
+            self._progress = replace(ended, kept=self._keep(answer))
         except _StoppedError:
             self._progress = replace(self._progress, ended=Ended.STOPPED)
         except RagError as error:
@@ -95,11 +122,10 @@ class Answering:
             self._progress = replace(self._progress, ended=Ended.FAILED, failed=UNEXPECTED)
             raise  # a bug keeps its traceback, on the server's side
         finally:
-            self._ended(self._progress)
             self._over.set()
 
     def _answer(self) -> Answer:
-        asker = self._asker(self._tell)
+        asker = self._loads(self._tell)
         self._go_on()
         understood = asker.understand(self.question, self._history)
         self._progress = replace(self._progress, understood=understood, told="")
@@ -123,11 +149,5 @@ class Answering:
         now = time.monotonic()
         if self._listens():
             self._heard = now
-        if self._stop.is_set() or now - self._heard > GRACE:
+        if self._is_stopped or now - self._heard > GRACE:
             raise _StoppedError
-
-
-UNEXPECTED = (
-    "Something went wrong that should not have; the server's terminal says what. Your documents and their index are "
-    "untouched. Ask again, or report it with those lines."
-)

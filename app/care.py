@@ -86,7 +86,7 @@ def taken(home: Path) -> dict[str, int]:
         for name in names:
             with suppress(OSError):
                 sizes[_purpose(name, Path(folder).name)] += os.stat(os.path.join(folder, name)).st_size
-    return dict(sizes)
+    return {what: size for what, size in sizes.items() if size}
 
 
 def _purpose(name: str, folder: str) -> str:

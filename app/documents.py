@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,19 +20,27 @@ from rag.types import Held, Origin, Status
 MOST = 10_000  # rows that are shown at once
 ROWS = 12  # that are seen without scrolling
 
+Columns = dict[str, list[Any]]
 
-def show(config: Config, collection: Collection, info: Mapping[str, Any]) -> None:
+
+def show(config: Config, collection: Collection, info: Mapping[str, Any], is_mine: bool) -> None:
     st.subheader("Documents", anchor=False)
     part, statuses = _filters(info)
-    held = [one for one in _held(config, _stamp(collection), part) if not statuses or one.outcome.status in statuses]
+    wanted = (config.indexes, config.collection, _stamp(collection), part, tuple(statuses))
+    held = _held(*wanted)
     if not held:
         st.caption("No document is called so." if part or statuses else "No documents yet.")
         return
-    picked = _table(held, key=f"documents {config.collection}")
-    if len(held) >= MOST:
-        st.caption(f"The first {MOST:,} of {info['files']:,} are shown: search for the others.")
-    if picked is not None:
-        _one(config, held[picked])
+    key = f"documents {config.collection}"
+    chosen = st.session_state.get(key, {}).get("selection", {}).get("rows", [])
+    table, beside = st.columns([3, 2]) if chosen else (st.container(), None)
+    with table:
+        picked = _table(_rows(*wanted), key)
+        if len(held) >= MOST:
+            st.caption(f"The first {MOST:,} of {info['files']:,} are shown: search for the others.")
+    if beside and picked is not None and picked < len(held):
+        with beside:
+            _one(config, held[picked], is_mine)
     else:
         st.caption("Choose a row to open the document, see what happened to it, or remove it.")
 
@@ -59,18 +67,19 @@ def _stamp(collection: Collection) -> tuple[int, ...]:
     return tuple(number for look in looks for number in (look.st_mtime_ns, look.st_size))
 
 
-@st.cache_data(show_spinner=False, max_entries=32)
-def _held(config: Config, stamp: tuple[int, ...], part: str) -> list[Held]:
-    collection = Collection(config.indexes, config.collection)
+@st.cache_resource(show_spinner=False, max_entries=32)  # nobody changes it: it is shared as it is
+def _held(indexes: Path, name: str, stamp: tuple[int, ...], part: str, statuses: tuple[str, ...]) -> list[Held]:
+    collection = Collection(indexes, name)
     try:
-        return collection.held(part, MOST)
+        return [one for one in collection.held(part, MOST) if not statuses or one.outcome.status in statuses]
     finally:
         collection.close()
 
 
-def _table(held: Sequence[Held], key: str) -> int | None:
-    """The number of the row that was chosen."""
-    rows = {
+@st.cache_resource(show_spinner=False, max_entries=32)
+def _rows(indexes: Path, name: str, stamp: tuple[int, ...], part: str, statuses: tuple[str, ...]) -> Columns:
+    held = _held(indexes, name, stamp, part, statuses)
+    columns: Columns = {
         "Name": [one.name for one in held],
         "Status": [one.outcome.status.value for one in held],
         "Pages": [one.outcome.pages for one in held],
@@ -78,6 +87,13 @@ def _table(held: Sequence[Held], key: str) -> int | None:
         "Date": [_date(one) for one in held],
         "Kind": [BADGES[one.origin] for one in held],
     }
+    if any(one.outcome.reason for one in held):
+        columns["Reason"] = [one.outcome.reason for one in held]
+    return columns
+
+
+def _table(rows: Columns, key: str) -> int | None:
+    """The number of the row that was chosen."""
     event = st.dataframe(
         rows,
         hide_index=True,
@@ -85,16 +101,16 @@ def _table(held: Sequence[Held], key: str) -> int | None:
         on_select="rerun",
         selection_mode="single-row",
         placeholder="",
-        height=min(36 * len(held) + 38, 36 * ROWS + 38),
+        height=35 * min(len(rows["Name"]), ROWS) + 38,
         column_config={
-            "Name": st.column_config.TextColumn(width="large", pinned=True),
+            "Name": st.column_config.TextColumn(width="medium"),
             "Pages": st.column_config.NumberColumn(width="small"),
             "Size": st.column_config.NumberColumn(format="bytes", width="small"),
             "Date": st.column_config.DateColumn(format="YYYY-MM-DD", width="small"),
         },
     )
     chosen: list[int] = event["selection"]["rows"]
-    return chosen[0] if chosen and chosen[0] < len(held) else None
+    return chosen[0] if chosen else None
 
 
 def _date(one: Held) -> datetime | None:
@@ -107,7 +123,7 @@ def _date(one: Held) -> datetime | None:
         return None
 
 
-def _one(config: Config, one: Held) -> None:
+def _one(config: Config, one: Held, is_mine: bool) -> None:
     outcome = one.outcome
     with st.container(border=True):
         st.markdown(f"**{literal(one.name)}** · {outcome.status.value}")
@@ -116,11 +132,13 @@ def _one(config: Config, one: Held) -> None:
                 st.text(text)
         if outcome.pages_without_text:
             st.caption("Pages without text: " + literal(", ".join(map(str, outcome.pages_without_text))))
-        st.caption(literal(one.uri if one.origin is Origin.WIKIPEDIA else os.fsdecode(one.key)))
+        if is_mine or one.origin is Origin.WIKIPEDIA:  # where it lies is nobody else's business
+            st.caption(literal(one.uri if one.origin is Origin.WIKIPEDIA else os.fsdecode(one.key)))
         with st.container(horizontal=True, vertical_alignment="bottom"):
             if outcome.status in (Status.INDEXED, Status.PARTLY):
                 _open(one)
-            _remove(config, one)
+            if is_mine:
+                _remove(config, one)
 
 
 def _open(one: Held) -> None:
@@ -141,7 +159,10 @@ def _remove(config: Config, one: Held) -> None:
     elif path.parent == into:
         said = "The uploaded file is deleted, and answers do not use it any more."
     else:
-        st.caption("It lies in a folder of yours, where nothing is ever deleted. Move it away and bring that in step.")
+        st.caption(
+            "It lies in a folder of yours, where nothing is ever deleted. To leave it out, move it away and bring the "
+            "collection in step."
+        )
         return
     with st.popover("Remove", icon=":material/delete:"):
         st.write(said)

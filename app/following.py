@@ -9,10 +9,10 @@ from typing import Any
 
 import streamlit as st
 
-from app import wording, work
+from app import shared, wording, work
 from app.views import line, literal
 from rag.config import Config
-from rag.errors import RagError
+from rag.errors import RagError, UsageError
 from rag.jobs.job import Job, State, Work
 
 EVERY = 1.0  # seconds between two looks at a job that runs
@@ -27,6 +27,8 @@ Report = Callable[[Job], None]
 def start(config: Config, what: Work) -> None:
     """Begins a job and draws the page again, which tells of it; or says why it does not begin."""
     try:
+        if what.kind in work.CHANGES and not shared.may_change(config):
+            raise UsageError("This collection is shared with you: it can be asked, not changed.")
         work.desk(config).start(what)
     except RagError as error:
         st.error(literal(str(error)))
@@ -44,13 +46,13 @@ def show(config: Config, lane: str, report: Report) -> None:
     jobs = [job for job in work.desk(config).jobs() if job.work.lane == lane]
     if running := [job for job in jobs if job.state is State.RUNNING]:
         st.fragment(partial(_running, running[0]), run_every=EVERY)()
-    elif jobs and _is_news(jobs[0], lane):
-        _ended(jobs[0], lane, report)
+    elif jobs and _is_news(jobs[0]):
+        _ended(jobs[0], report)
 
 
-def _is_news(job: Job, lane: str) -> bool:
+def _is_news(job: Job) -> bool:
     """Whether how it ended is shown without being asked for: what went well is old after a while."""
-    if st.session_state.get(f"seen {lane}") == job.id:
+    if st.session_state.get(f"seen {job.work.lane}") == job.id:
         return False
     return job.exit_code != 0 or time.time() - (job.ended or 0) < NEWS
 
@@ -72,17 +74,18 @@ def _running(job: Job) -> None:
         st.caption("Stopping …" if cancelled else literal(wording.so_far(far, job.seconds, now)))
 
 
-def _ended(job: Job, lane: str, report: Report) -> None:
-    with st.container(border=True):
+def _ended(job: Job, report: Report) -> None:
+    with st.container(border=True, gap="xsmall"):
         with st.container(**_ROW):
             st.markdown(f"**{literal(wording.doing(job))}**: {literal(wording.ending(job))}")
-            st.button("Dismiss", type="tertiary", key=f"seen {job.id}", on_click=_dismiss, args=(lane, job.id))
+            st.button("Dismiss", type="tertiary", key=f"seen {job.id}", on_click=dismiss, args=(job,))
         st.caption(literal(wording.summary(job)))
         report(job)
 
 
-def _dismiss(lane: str, id_: str) -> None:
-    st.session_state[f"seen {lane}"] = id_
+def dismiss(job: Job) -> None:
+    """This tab has seen how it ended."""
+    st.session_state[f"seen {job.work.lane}"] = job.id
 
 
 def said(job: Job) -> None:

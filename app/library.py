@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any
 
 import streamlit as st
@@ -20,22 +21,37 @@ def show() -> None:
     shared.follow_address()
     _choose()
     config = shared.settings()
-    collection = compose.collection(config)
+    is_mine = shared.may_change(config)
+    with closing(compose.collection(config)) as collection:
+        if is_mine:
+            _what_goes_on(config)
+        try:
+            _what_there_is(config, collection, is_mine)
+        except RagError as error:
+            st.error(literal(str(error)))
+            if is_mine:
+                care.rescue(config, collection)
+    if is_mine:
+        care.past(config, lambda job: report(config, job))
+    shared.show_address()
+
+
+def _what_goes_on(config: Config) -> None:
     with st.container():  # what comes and goes in it moves nothing below to another place
         following.show(config, work.lane(config), lambda job: report(config, job))
         adding.tell_uploads(config)
-    try:
-        info = _facts(collection)
+
+
+def _what_there_is(config: Config, collection: Collection, is_mine: bool) -> None:
+    info = collection.info() if collection.exists() else {}
+    if is_mine:
         adding.show(config, info)
-        if info:
-            documents.show(config, collection, info)
-            care.show(config, collection, info)
-    except RagError as error:
-        st.error(literal(str(error)))
-        care.rescue(config, collection)
-    care.past(config, lambda job: report(config, job))
-    collection.close()
-    shared.show_address()
+    else:
+        st.caption("This collection is shared with you. You can ask it; whoever runs this server keeps it.")
+    if info:
+        documents.show(config, collection, info, is_mine)
+    if info and is_mine:
+        care.show(config, collection, info)
 
 
 def _choose() -> None:
@@ -55,6 +71,8 @@ def _choose() -> None:
             shared.go(collection=name)
         with st.popover("New collection", icon=":material/add:"):
             _make(there)
+        if shared.may_change(shared.settings()):
+            adding.bring_in_step(shared.settings())
 
 
 def _make(there: list[str]) -> None:
@@ -63,7 +81,7 @@ def _make(there: list[str]) -> None:
         if not st.form_submit_button("Make it") or not name:
             return
     try:
-        Collection(shared.environment().indexes, name)
+        Collection(shared.own().indexes, name)
     except RagError as error:
         st.error(literal(str(error)))
         return
@@ -72,11 +90,6 @@ def _make(there: list[str]) -> None:
         return
     shared.go(collection=name)
     st.rerun()
-
-
-def _facts(collection: Collection) -> Mapping[str, Any]:
-    """Empty for a collection that holds nothing yet."""
-    return collection.info() if collection.exists() else {}
 
 
 def report(config: Config, job: Job) -> None:

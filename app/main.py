@@ -17,6 +17,7 @@ def main() -> None:
         st.Page(evaluate.show, title="Evaluate", url_path="evaluate"),
         st.Page(settings.show, title="Settings", url_path="settings"),
     ]
+    st.session_state["pages"] = {page.title.lower(): page for page in pages}
     chosen = st.navigation(pages, position="top")
     st.set_page_config(page_title="Beluga RAG", layout="wide" if chosen.url_path in TABLES else "centered")
     login.show_person(person)

@@ -21,7 +21,15 @@ def ask_about(name: str) -> NoReturn:
     _ask()
 
 
-def _ask() -> NoReturn:
-    from app import ask
+def question(text: str) -> NoReturn:
+    """Asks a question in Ask, in a conversation of its own: it is not a follow-up of anything."""
+    from app import ask, conversations
 
-    st.switch_page(st.Page(ask.show, title="Ask", url_path="ask", default=True))
+    conversations.new()
+    shared.go(pattern="", only=None)
+    ask.ask(text)
+    _ask()
+
+
+def _ask() -> NoReturn:
+    st.switch_page(shared.page("ask"))

@@ -56,7 +56,7 @@ def own(config: Config, person: Person) -> Config:
     if person == LOCAL:
         return config
     folder = hashlib.sha256(person.id.encode()).hexdigest()[:32]
-    return replace(config, indexes=config.indexes / PEOPLE / HOMES / folder)
+    return replace(config, indexes=_common(config) / PEOPLE / HOMES / folder)
 
 
 def collections(config: Config, person: Person) -> dict[str, Config]:
@@ -64,8 +64,8 @@ def collections(config: Config, person: Person) -> dict[str, Config]:
     ones of the same name."""
     found = {name: own(config, person) for name in _names(own(config, person).indexes)}
     if person != LOCAL:
-        common = {name: config for name in _names(config.indexes) if _reads(config.indexes / name, person)}
-        found = common | found
+        beside = replace(config, indexes=_common(config))
+        found = {name: beside for name in _names(beside.indexes) if _reads(beside.indexes / name, person)} | found
     return {name: replace(found[name], collection=name) for name in sorted(found)}
 
 
@@ -82,14 +82,14 @@ def may_change(config: Config, person: Person, name: str) -> bool:
 
 def share(config: Config, name: str, people: list[str]) -> list[str]:
     """Lets people read a common collection, and says who then does: those before, too. Raises UsageError."""
-    home = _common(config, name)
+    home = _home(config, name)
     known = readers(home)
     return _write(home, sorted({*known, *(one if one == EVERYBODY else called(one) for one in people)}))
 
 
 def unshare(config: Config, name: str, people: list[str]) -> list[str]:
     """Takes that back, for some or, without names, for all."""
-    home = _common(config, name)
+    home = _home(config, name)
     gone = {one if one == EVERYBODY else called(one) for one in people}
     return _write(home, [one for one in readers(home) if people and one not in gone])
 
@@ -101,7 +101,13 @@ def readers(home: Path) -> list[str]:
         return []
 
 
-def _common(config: Config, name: str) -> Path:
+def _common(config: Config) -> Path:
+    """The folder of the common collections, also of settings that are over a person's own."""
+    homes = config.indexes.parent
+    return homes.parents[1] if (homes.name, homes.parent.name) == (HOMES, PEOPLE) else config.indexes
+
+
+def _home(config: Config, name: str) -> Path:
     collection = Collection(config.indexes, name)
     if not collection.exists():
         there = ", ".join(_names(config.indexes)) or "none yet"

@@ -40,3 +40,16 @@ def prose(
 
     shown = [[piece.kind, piece.text, piece.source, piece.name] for piece in pieces]
     _PROSE(key=key, data={"pieces": shown, "live": live, "quoted": quoted}, on_opened_change=clicked)
+
+
+_COPY = st.components.v2.component(
+    "beluga_copy",
+    html='<button class="copy" type="button">Copy</button>',
+    css=(_HERE / "copy.css").read_text(encoding="utf-8"),
+    js=(_HERE / "copy.js").read_text(encoding="utf-8"),
+)
+
+
+def copy_button(text: str, key: str) -> None:
+    """Puts a text on the clipboard of whoever clicks it."""
+    _COPY(key=key, data=text, width="content")

@@ -19,6 +19,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from rag.errors import StorageError
+from rag.jobs.job import make_private
 from rag.sources import formats
 from rag.types import Outcome
 
@@ -162,8 +163,7 @@ def _numbered(name: str, number: int) -> str:
 def _opened(into: Path) -> Iterator[int]:
     """The folder itself: whatever its path leads to a moment later, files go in here."""
     with _explained(into):
-        for made in (into.parent.parent, into.parent, into):
-            made.mkdir(mode=0o700, exist_ok=True)
+        make_private(into)
         place = os.open(into, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         yield place

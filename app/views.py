@@ -8,10 +8,17 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from rag.generation.sentences import MARKER
-from rag.types import Answer, Citation, Origin, Passage, Span
+from rag.types import Answer, Article, Citation, Origin, Passage, Span
 
 # Everything that Markdown, Streamlit's directives (:red[…], :material/…:), HTML or LaTeX could take for its own.
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:^=&\"'@/])")
+
+AROUND = 700  # characters of a document that are shown before a passage, and behind it
+SNIPPET = 260  # characters of a passage that stand for it
+# What is made something else of after escapes are gone: addresses become links, ":streamlit:" a picture, "->" an arrow.
+# A joiner, which is not seen, keeps them apart.
+_MENDED = re.compile(r"(?<=:)(?=//|[a-z+_-])|(?<=www)(?=\.)|(?<=@)(?=\w)|(?<=-)(?=[->])|(?<=[<>~])(?=[=-])", re.I)
+JOINER = "\u2060"
 
 BADGES = {Origin.PRIVATE: "private", Origin.WIKIPEDIA: "Wikipedia"}
 
@@ -39,12 +46,33 @@ def line(text: str) -> str:
 
 def literal(text: str) -> str:
     """Foreign text as Markdown that shows it as it stands: what comes from documents, file names, questions, models."""
-    return _SPECIAL.sub(r"\\\1", line(text))
+    return _SPECIAL.sub(r"\\\1", _MENDED.sub(JOINER, line(text)))
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def named(passage: Passage) -> str:
     """Document and place."""
     return ", ".join(part for part in (line(passage.document), line(passage.place)) if part)
+
+
+def opening(text: str) -> str:
+    """The first words of a passage, on one line."""
+    short = line(text)
+    return short if len(short) <= SNIPPET else f"{short[:SNIPPET].rpartition(' ')[0] or short[:SNIPPET]} …"
+
+
+def copied(answer: Answer) -> str:
+    """An answer with what it cites, as text that can be pasted anywhere."""
+    sources = [f"[{citation.number}] {_cited_as(citation.passage)}" for citation in answer.citations]
+    return "\n".join([plain(answer.text), *([""] if sources else []), *sources])
+
+
+def _cited_as(passage: Passage) -> str:
+    article = passage.article
+    return f"{named(passage)}, {line(article.link)} ({line(article.attribution)})" if article else named(passage)
 
 
 def answer_pieces(answer: Answer) -> list[Piece]:
@@ -67,6 +95,29 @@ def passage_pieces(passage: Passage, quotes: Iterable[str], spans: Sequence[Span
         kinds[span.start : span.end] = ["answer"] * len(kinds[span.start : span.end])
     edges = [0, *(i for i in range(1, len(text)) if kinds[i] != kinds[i - 1]), len(text)]
     return [Piece(kinds[a], plain(text[a:b])) for a, b in pairwise(edges) if a < b]
+
+
+def around(text: str, passage: Passage) -> tuple[str, str]:
+    """What stands before and behind a passage in its document, in whole words; nothing where it is no longer there."""
+    if text[passage.start : passage.end] != passage.text:
+        return "", ""
+    before = text[max(0, passage.start - AROUND) : passage.start]
+    after = text[passage.end : passage.end + AROUND]
+    if passage.start > AROUND:
+        before = f"… {before.partition(' ')[2]}"
+    if passage.end + AROUND < len(text):
+        after = f"{after.rpartition(' ')[0]} …"
+    return plain(before), plain(after)
+
+
+def article_line(article: Article) -> str:
+    dated = f", as of {article.timestamp[:10]}" if article.timestamp else ""
+    return f"{article.attribution}{dated}"
+
+
+def safe_link(link: str) -> str:
+    """A link that may be followed; empty for anything else."""
+    return link if re.fullmatch(r"https?://[^\s<>\"'`\\]+", link) else ""
 
 
 def claims(answer: Answer, number: int) -> list[str]:

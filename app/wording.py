@@ -20,6 +20,7 @@ _KINDS = {
     work.VERIFY: ("Verifying", "Verified"),
     work.REPAIR: ("Repairing", "Repaired"),
     work.EVALUATE: ("Measuring", "Measured"),
+    work.FETCH: ("Downloading", "Downloaded"),
 }
 UNITS = ("B", "kB", "MB", "GB", "TB")
 ENDINGS = {
@@ -83,6 +84,8 @@ def ending(job: Job) -> str:
             return "ended without a word: killed, or the machine went down. What was done is safe; begin it again"
         case State.STOPPED:
             return "stopped; what was done is safe"
+    if job.exit_code == 3 and job.work.kind == work.EVALUATE:
+        return "done, with questions to look at"
     return "done" if job.exit_code == 0 else ENDINGS.get(job.exit_code or 0, f"ended with code {job.exit_code}")
 
 

@@ -11,9 +11,15 @@ from rag.jobs.desk import Desk
 from rag.jobs.job import Work
 
 SYNC, WIKIPEDIA, REMOVE, VERIFY, REPAIR, EVALUATE = "sync", "wikipedia", "remove", "verify", "repair", "evaluate"
+FETCH = "fetch"
+MODELS = "models"  # the lane of downloads
+CHANGES = {SYNC, WIKIPEDIA, REMOVE, REPAIR}  # which only those begin whose collection it is
+
+MEASURING = "evaluation"  # the lane of what measures
 
 
 def desk(config: Config) -> Desk:
+    """The jobs of whoever's collections these are."""
     return Desk(config.indexes.resolve() / ".jobs")
 
 
@@ -53,6 +59,23 @@ def verify(config: Config) -> Work:
 
 def repair(config: Config) -> Work:
     return _work(config, REPAIR, ["repair", "--json"], [], config.collection)
+
+
+def measure(config: Config, questions: Path, out: Path, depth: int, limit: int, *, retrieval_only: bool) -> Work:
+    """Measures a question set into the run at `out`, or goes on with it. One at a time, whatever the collection."""
+    options = [
+        f"--out={out}",
+        f"-k{depth}",
+        *(["--retrieval-only"] * retrieval_only),
+        *([f"--limit={limit}"] * (limit > 0)),
+    ]
+    arguments = ("eval", "--json", *options, "--", str(questions))
+    return Work(EVALUATE, config.collection, MEASURING, arguments, variables(config), tells=True, about=out.name)
+
+
+def fetch(config: Config, model: str) -> Work:
+    """Downloads a chat model; one at a time. What arrived before it was stopped is not downloaded again."""
+    return Work(FETCH, "", MODELS, ("models", "fetch", "--json", model), variables(config), about=model)
 
 
 def variables(config: Config) -> dict[str, str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rag import __version__, terminal
-from rag.commands import add_progress_option, asking, evaluation, models, training, wikipedia
+from rag.commands import add_progress_option, asking, evaluation, models, moving, page, training, wikipedia
 from rag.errors import RagError, StorageError, UsageError
 from rag.progress import sync_progress
 from rag.shapes import hits_shape, sync_shape
@@ -137,11 +137,13 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     asking.add(command)
+    page.add(commands)
     command("info", _info, "what a collection holds")
     command("verify", _verify, "prove that a collection is whole")
     command("repair", _repair, "rebuild what can be rebuilt, from the ledger")
     remove = command("remove", _remove, "delete a collection (never your documents)")
     remove.add_argument("--yes", action="store_true", help="do not ask")
+    moving.add(command)
     evaluation.add(command)
     models.add(command)
     training.add(command)

@@ -10,25 +10,27 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from rag.config import EXTRACTIVE, LATE, NONE, READER, REMOTE, Config
-from rag.errors import UsageError
+from rag.config import AUTO, EXTRACTIVE, LATE, NONE, READER, REMOTE, Config
+from rag.errors import FingerprintError, UsageError
 from rag.generation.fetch import Tell, ignore
 from rag.generation.formats import Format
 from rag.generation.options import Options, Precision, Sampling
 from rag.index.chunk import VERSION as CHUNKER
 from rag.index.collection import Collection
-from rag.types import Embedder, Generator, Origin, Retriever, Writer
+from rag.types import Embedder, Fingerprint, Generator, Origin, Retriever, Writer
 
 if TYPE_CHECKING:
     from rag.answer import Asker
     from rag.encoder.checkpoint import Checkpoint
     from rag.encoder.embed import TextEmbedder
     from rag.generation.extractive import Judgement
+    from rag.generation.models import Model
     from rag.generation.prompted import Bearing
     from rag.generation.similarity import Similarity
     from rag.history.store import History
@@ -44,9 +46,10 @@ if TYPE_CHECKING:
     from rag.sources.wiki.articles import Articles
     from rag.sources.wiki.find import Wanted
 
+DEFAULT_EMBEDDER = "all-MiniLM-L6-v2"  # of a new collection
 PEOPLE = ".people"  # beside the collections, of which none's name begins with a dot
 READERS_ENCODER = "all-MiniLM-L6-v2"  # whose layers the reader has, whatever embeds
-_READING = threading.Lock()  # nobody loads a reader while another one does
+_LOADING = threading.Lock()  # nobody loads an embedder or a reader while another one does
 
 
 def collection(config: Config, waiting: Callable[[str], None] | None = None) -> Collection:
@@ -62,9 +65,37 @@ def history(config: Config) -> History:
 
 
 def embedder(config: Config) -> TextEmbedder:
+    """The one that is set, or else the collection's own."""
+    with closing(collection(config)) as own:
+        if config.embedder == AUTO and own.exists():
+            return named_embedder(config, own_embedder(own.fingerprint, own.called))
+    return named_embedder(config)
+
+
+def named_embedder(config: Config, name: str = "") -> TextEmbedder:
+    """By name, folder or hub id; without one, what is set, or else what a new collection gets. One in this process,
+    whoever asks."""
+    with _LOADING:
+        return _embedder(name or (DEFAULT_EMBEDDER if config.embedder == AUTO else config.embedder), config.device)
+
+
+def own_embedder(made_by: Fingerprint, called: str) -> str:
+    """How to ask for the embedder that made some vectors. Raises FingerprintError where only the user knows."""
+    from rag.encoder.hub import RELEASES
+
+    if called or made_by.model in RELEASES:
+        return called or made_by.model
+    raise FingerprintError(
+        f"The collection was embedded by {made_by.model}@{made_by.revision}, a model that has no name here. Nothing "
+        "was changed; give its folder, or its hub id with the revision, as RAG_EMBEDDER."
+    )
+
+
+@lru_cache(maxsize=2)  # a collection's own may become another one while its answers are asked for
+def _embedder(name: str, device: str) -> TextEmbedder:
     from rag.encoder.embed import TextEmbedder
 
-    return TextEmbedder(_checkpoint(config.embedder), config.device, CHUNKER)
+    return TextEmbedder(_checkpoint(name), device, CHUNKER)
 
 
 @cache
@@ -153,7 +184,7 @@ def retriever(
     view = among.index(pattern, only)
     if (pattern is not None or only is not None) and not view.cards():
         raise UsageError(f"No document matches {_filters(pattern, only)}.")
-    among.check_fingerprint(by.fingerprint)
+    view.require(by.fingerprint)
     fused = Hybrid(view, by)
     found = reranker(config, fused, by) if config.rerank != NONE else fused
     origins = {card.origin for card in view.cards()}
@@ -183,7 +214,7 @@ def reader(config: Config) -> Reader | None:
     """What reads the best hits, and finds the words that answer: one in this process, for retrieval and writing. None
     where it is not wanted, or where none came along: then late interaction and the extractive writer do without. Raises
     ModelError when one was asked for by name."""
-    with _READING:
+    with _LOADING:
         return _reader(config.rerank, config.reader, config.device)
 
 
@@ -273,6 +304,26 @@ def generator(config: Config, name: str | None = None, tell: Tell = ignore, batc
     return queued.batch if batch else queued
 
 
+def loaded_models() -> list[str]:
+    """The names of the chat models that this process has in memory."""
+    return sorted({model.name for model, _ in _loaded()})
+
+
+def release_model(name: str) -> None:
+    """Lets go of a chat model: whoever it is answering gets a ModelError."""
+    from rag.generation.queue import release
+
+    for key in _loaded():
+        if key[0].name == name:
+            release(key)
+
+
+def _loaded() -> list[tuple[Model, Options]]:
+    from rag.generation.queue import loaded
+
+    return cast("list[tuple[Model, Options]]", loaded())
+
+
 def _options(config: Config) -> Options:
     return Options(
         precision=Precision(config.precision),
@@ -298,11 +349,12 @@ def _remote(config: Config, model: str) -> Generator:
     return RemoteGenerator(server, model, config.api_window)
 
 
-def drawer() -> Drawer:
-    """What draws pages with what is cited marked in them: one for a process, whoever asks."""
+def drawer(ocr: str = "auto") -> Drawer:
+    """What draws pages with what is cited marked in them: one for a process, whoever asks. `ocr` as in Config."""
+    from rag.sources.ocr import find_engine
     from rag.sources.pictures import Drawer
 
-    return Drawer()
+    return Drawer(find_engine() if ocr == "auto" else None)
 
 
 def asker(
@@ -311,17 +363,17 @@ def asker(
     pattern: str | None = None,
     only: Origin | None = None,
     tell: Tell = ignore,
-    by: TextEmbedder | None = None,
 ) -> Asker:
-    """What answers questions, one after the other or several at a time, over the collection as it then is. `by` is the
-    configuration's embedder where it is loaded already."""
+    """What answers questions, one after the other or several at a time, over the collection as it then is."""
     from rag.answer import Asker
     from rag.generation.followup import RuleRewriter
     from rag.generation.standalone import ModelRewriter
     from rag.retrieval.current import Current
 
-    by = by or embedder(config)
-    found = Current(lambda: among.state, lambda: retriever(config, among, by, pattern, only), among.turns)
+    by = embedder(config)
+    # What others do meanwhile is found, and if they embed it anew, with the embedder that it then takes.
+    make = partial(retriever, config, among, pattern=pattern, only=only)
+    found = Current(lambda: among.state, lambda: make(embedder(config)), among.turns)
     if config.rerank == READER and reader(config) is None:
         tell("The reader's weights did not come along: the best hits are read by late interaction, and quoted by rule.")
     chat_model = None if config.model == EXTRACTIVE else generator(config, tell=tell)

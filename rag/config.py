@@ -12,6 +12,7 @@ from rag.errors import UsageError
 from rag.generation.formats import Format
 from rag.generation.options import Precision
 
+AUTO = "auto"
 EXTRACTIVE = "extractive"
 REMOTE = "openai:"
 READER, LATE, NONE = "reader", "late", "none"
@@ -26,7 +27,7 @@ class Config:
 
     indexes: Path = Path("indexes")
     collection: str = "default"
-    embedder: str = "all-MiniLM-L6-v2"  # a name, a folder or a hub id of any SentenceTransformer
+    embedder: str = AUTO  # the collection's own, or a name, a folder or a hub id of any SentenceTransformer
     device: str = "auto"  # of the embedder: "auto", "cpu" or "cuda"
     model: str = EXTRACTIVE  # what writes answers: "extractive", or a chat model by name, folder or hub id
     passages: int = 8  # given to the writer
@@ -60,7 +61,7 @@ class Config:
 _DEFAULTS: dict[str, object] = {
     "indexes": Path("indexes"),
     "collection": "default",
-    "embedder": "all-MiniLM-L6-v2",
+    "embedder": AUTO,
     "device": "auto",
     "model": EXTRACTIVE,
     "passages": 8,

@@ -265,6 +265,11 @@ def show_sources(answer: Answer, stream: TextIO) -> None:
         print("    " + "\n    ".join(map(plain, passage.text.splitlines())), file=stream)
 
 
+def show_lines(lines: Sequence[str], stream: TextIO) -> None:
+    for line in lines:
+        print(plain(line), file=stream)
+
+
 def show_pairs(pairs: Mapping[str, Any], stream: TextIO) -> None:
     for name, value in pairs.items():
         parts = [f"{k}: {v}" for k, v in value.items()] if isinstance(value, dict) else value

@@ -170,6 +170,10 @@ class Passage:
     text: str
     article: Article | None = None
 
+    def __hash__(self) -> int:
+        """Of what tells passages apart: they are keys everywhere, and hashing every field took most of fusion."""
+        return hash((self.document, self.start))
+
     @property
     def origin(self) -> Origin:
         return Origin.WIKIPEDIA if self.article else Origin.PRIVATE
@@ -185,12 +189,11 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What a document can be recognised by, before anything is searched: `opening` is its first passage."""
+    """What a document can be recognised by, before anything is searched."""
 
     id: int
     name: str
     title: str
-    opening: str
     origin: Origin = Origin.PRIVATE
 
 
@@ -308,7 +311,7 @@ class Written:
     `confidence` is how probable it holds that the hits answer the question, from 0 to 1: what it refuses by; None for
     a writer that does not know. `spans` are the shortest stretches that answer, surest first. A `verbatim` text is made
     of quotations with their markers: nothing in it is to be set right. `used` counts the leading hits that it had room
-    for in the end, None for all that it was given; `notes` say why.
+    for in the end, None for all that it was given; `notes` say why. `prompt` is what a model was sent, word for word.
     """
 
     confidence: float | None = None
@@ -316,6 +319,7 @@ class Written:
     verbatim: bool = False
     used: int | None = None
     notes: tuple[str, ...] = ()
+    prompt: tuple[Message, ...] = ()
 
 
 Writing: TypeAlias = "abc.Generator[str, None, Written]"  # a text, piece by piece; `Generator` is a chat model below
@@ -331,7 +335,8 @@ class Answer:
     `unsupported` are sentences of `text` that no cited passage bears out; `repaired` are those whose citation was
     missing or wrong and was set right; `dropped_markers` are markers the model made up, which were taken out.
     `understood` is the question as it was searched for: a follow-up, in words that stand alone. `forgotten` counts the
-    earliest exchanges, for which the prompt had no room. `timings` are seconds by stage.
+    earliest exchanges, for which the prompt had no room. `prompt` is what a chat model was sent, empty where none was
+    asked. `timings` are seconds by stage.
     """
 
     question: str
@@ -349,6 +354,7 @@ class Answer:
     repaired: tuple[str, ...] = ()
     understood: str = ""
     forgotten: int = 0
+    prompt: tuple[Message, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -505,6 +511,10 @@ class Index(Protocol):
     the ids of their cards. Hits come best first."""
 
     def cards(self) -> Sequence[Card]: ...
+
+    def openings(self, documents: Sequence[int]) -> Mapping[int, str]:
+        """The first passage's text of each of these documents."""
+        ...
 
     def dense(self, vector: Vectors, k: int, among: Sequence[int] | None = None) -> list[Hit]: ...
 

@@ -28,6 +28,18 @@ sys.exit(child.main(sys.argv[1:]))
 """
 )
 
+# A command that goes on until it is told to stop.
+SLEEPS = (
+    HERE
+    + """
+import signal
+from rag import cli
+from rag.jobs import child
+cli.main = lambda arguments: signal.pause()
+sys.exit(child.main(sys.argv[1:]))
+"""
+)
+
 # The real commands, with the embedder of words.
 WORDS = (
     HERE

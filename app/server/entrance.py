@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 from app.server.door import Receive, Scope, Send, respond, values
 from app.server.passwords import Passwords
 from app.server.sessions import LIFETIME, Attempts, Sessions
+from rag import terminal
 from rag.errors import RagError
 
 LOGIN, LOGOUT = "/login", "/logout"
@@ -22,6 +23,7 @@ AT_ONCE = 2  # passwords that are checked: each takes a processor and 32 MiB
 
 WRONG = "Name and password do not belong together."
 LATER = "Too many attempts. Try again in {minutes}."
+CLOSED = "Nobody can log in just now. Whoever runs this server can read why in its terminal."
 
 _PAGE = Template(Path(__file__).with_name("login.html").read_text(encoding="utf-8"))
 
@@ -74,7 +76,8 @@ class Entrance:
             async with self._checking:
                 person = await asyncio.to_thread(self._passwords.check, name, password)
         except RagError as error:
-            await _show(send, 503, there, name, str(error))
+            terminal.say(f"app: {error}")
+            await _show(send, 503, there, name, CLOSED)
             return
         if person is None:
             await _show(send, 401, there, name, WRONG)

@@ -63,9 +63,12 @@ def required(serving: Serving) -> dict[str, object]:
         "client.toolbarMode": "minimal",
         "client.allowedOrigins": [],
         "runner.magicEnabled": False,
+        "runner.postScriptGC": False,  # models are loaded: a whole collection after each run would hold up all threads
         "logger.level": "error",
+        "logger.messageFormat": "%(asctime)s %(message)s",
         "logger.hideWelcomeMessage": True,
         "theme.baseRadius": "0.5rem",
+        "theme.paddingTop": "1.5rem",
         **{f"theme.light.{name}": value for name, value in _LIGHT.items()},
         **{f"theme.dark.{name}": value for name, value in _DARK.items()},
     }
@@ -79,10 +82,13 @@ def enforce(serving: Serving) -> list[str]:
     wanted = required(serving)
     found = config.get_config_options(force_reparse=True)
     strays = {name: option for name, option in found.items() if not option.is_default and name not in THEIRS}
-    defaults = {name: option.default_val for name, option in strays.items()}
+    defaults = {name: option.default_val for name, option in strays.items() if name not in wanted}
     logger.set_log_level("error")  # or the second reading warns of what it changes
     bootstrap.load_config_options({**defaults, **wanted})
-    return sorted(name for name, option in strays.items() if option.value != wanted.get(name, defaults[name]))
+    held = config.get_config_options()
+    for name in (name for name, default in defaults.items() if default is None):
+        held[name].set_value(None)  # which the call before passes over
+    return sorted(name for name, option in strays.items() if option.value != held[name].value)
 
 
 def policy() -> str:

@@ -66,10 +66,10 @@ class Passwords:
 
     def remove(self, name: str) -> None:
         """Raises UsageError for a name that nobody has."""
+        if called(name) not in (there := self.names()):
+            raise UsageError(f"There is no person {name!r}. There is: {', '.join(there) or 'nobody'}.")
         with self._changing() as people:
-            if people.pop(called(name), None) is None:
-                there = ", ".join(sorted(people)) or "nobody"
-                raise UsageError(f"There is no person {name!r}. There is: {there}.")
+            people.pop(called(name), None)
 
     def _read(self) -> dict[str, str]:
         try:

@@ -66,15 +66,15 @@ def serve(config: Config, place: Place) -> None:
         serving = options.Serving(place.host, port, place.upload_limit, SESSION if entrance else "")
         if ignored := options.enforce(serving):
             terminal.say(f"app: settings of Streamlit that are not heeded here: {', '.join(ignored)}.")
-        pages = _pages(lambda: _say_where(place, port, login))
+        pages = _pages(lambda: _say_where(place, port))
         by_address = not is_loopback(place.host)
         _run(Door(pages, _names(place), options.policy(), by_address, entrance), listening, place)
 
 
-def _say_where(place: Place, port: int, login: Login | None) -> None:
-    terminal.say(f"Beluga RAG is at {_shown(place, port)}; Ctrl-C stops.")
+def _say_where(place: Place, port: int) -> None:
     if not place.is_secret:
         terminal.say("app: what people send and read can be seen on its way; an https proxy in front (--url) hides it.")
+    terminal.say(f"Beluga RAG is at {_shown(place, port)}; Ctrl-C stops.")
 
 
 def _shown(place: Place, port: int) -> str:

@@ -138,7 +138,7 @@ def _exercises(config: Config, lessons: Sequence[Any]) -> list[Exercise]:
     from rag.types import Passage
 
     terminal.say(f"rag: {terminal.counted(len(lessons), 'question')}. Looking for passages that only seem to answer …")
-    negatives = mine(lessons, compose.embedder(config))
+    negatives = mine(lessons, compose.named_embedder(config))
     passages: dict[tuple[str, str], Passage] = {}
     for lesson in lessons:
         named, text = lesson.title or lesson.group.partition(":")[2], lesson.context

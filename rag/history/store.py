@@ -10,7 +10,7 @@ import secrets
 import sqlite3
 import unicodedata
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -189,7 +189,8 @@ class History:
                     db.execute("ROLLBACK")
                 raise
             db.execute("COMMIT")
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            with suppress(sqlite3.OperationalError):  # it is kept; a full disk leaves this to whoever writes next
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _found(self, db: sqlite3.Connection, owner: str, id_: str) -> Conversation:
         row = db.execute(f"{_CONVERSATIONS} WHERE c.id = ? AND c.owner = ?", [_text(id_), owner]).fetchone()

@@ -17,8 +17,10 @@ from dataclasses import asdict, astuple
 from pathlib import Path
 
 from rag.index import database
+from rag.index.contents import Contents
 from rag.index.queries import Queries
-from rag.index.rows import GenerationRow, digest, packed_marks
+from rag.index.rows import GenerationRow, packed_marks
+from rag.index.side import Side, insert
 from rag.types import Document, Entry, Fingerprint, Outcome, Passage, Status
 
 
@@ -44,6 +46,14 @@ class Ledger(Queries):
         with database.explained(path):
             return cls(path, database.connect_to_read(path))
 
+    @property
+    def side(self) -> Side:
+        return Side(self.path, self._db)
+
+    @property
+    def contents(self) -> Contents:
+        return Contents(self.path, self._db)
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         with database.explained(self.path):
@@ -56,6 +66,12 @@ class Ledger(Queries):
                 raise
             self._db.execute("COMMIT")
 
+    def compact(self) -> None:
+        """Gives the disk back what removed rows have left. Takes as much room again while it runs."""
+        with database.explained(self.path):
+            self._db.execute("VACUUM")
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def add_root(self, root: Path) -> None:
         """Remembers an indexed folder. One that lies in another is a part of it and is not remembered by itself."""
         roots = self.roots()
@@ -63,24 +79,29 @@ class Ledger(Queries):
             return
         kept = [str(other) for other in roots if not other.is_relative_to(root)]
         with self.transaction():
-            self._db.execute("INSERT OR REPLACE INTO settings VALUES ('roots', ?)", [json.dumps([*kept, str(root)])])
+            database.put_setting(self._db, "roots", json.dumps([*kept, str(root)]))
 
-    def add(self, version: str, document: Document, passages: Sequence[Passage], vectors: Sequence[bytes]) -> int:
-        """Stores a document with its passages and their float16 vectors. Call inside a transaction."""
-        values = [version, document.title, zlib.compress(document.text.encode(), 1)]
+    def set_roots(self, roots: Sequence[str]) -> None:
+        """Call inside a transaction."""
+        database.put_setting(self._db, "roots", json.dumps(list(roots)))
+
+    def add(
+        self,
+        version: str,
+        document: Document,
+        passages: Sequence[Passage],
+        vectors: Sequence[bytes],
+        under: int | None = None,
+    ) -> int:
+        """Stores a document with its passages and their float16 vectors, `under` an id of its own or another one. Call
+        inside a transaction."""
+        values = [under, version, document.title, zlib.compress(document.text.encode(), 1)]
         values += [packed_marks(document.marks), packed_marks(document.headings)]
-        sql = "INSERT INTO documents(version, title, text, marks, headings) VALUES (?, ?, ?, ?, ?) RETURNING id"
+        sql = "INSERT INTO documents(id, version, title, text, marks, headings) VALUES (?, ?, ?, ?, ?, ?) RETURNING id"
         id_: int = self._one(sql, values)
         if document.article:
             self._db.execute("INSERT INTO articles VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (id_, *astuple(document.article)))
-        self._db.executemany(
-            'INSERT INTO passages(document, start, "end", heading, place, page, text, digest, vector)'
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                (id_, p.start, p.end, p.heading, p.place, p.page, p.text, digest(p.headed), vector)
-                for p, vector in zip(passages, vectors, strict=True)
-            ),
-        )
+        insert(self._db, self._passages, id_, passages, vectors)
         return id_
 
     def put_file(self, entry: Entry, reader: str, outcome: Outcome, document: int | None) -> None:
@@ -96,6 +117,7 @@ class Ledger(Queries):
         self._db.execute(
             "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*values, *result, document)
         )
+        self._changed()
 
     def forget_seen(self) -> None:
         """Begins a list of keys that were seen, in a temporary table of this connection, which is a file."""
@@ -108,6 +130,11 @@ class Ledger(Queries):
 
     def drop_file(self, key: bytes) -> None:
         self._db.execute("DELETE FROM files WHERE key = ?", [key])
+        self._changed()
+
+    def _changed(self) -> None:
+        """Tells readers that something else can be found now."""
+        database.put_setting(self._db, "changes", str(int(self._setting("changes") or 0) + 1))
 
     def supersede(self, old: int, new: int | None, reader: str, outcome: Outcome) -> None:
         """Every file that held document `old` holds `new`, the same content read better. Call inside a transaction."""
@@ -142,8 +169,21 @@ class Ledger(Queries):
             "INSERT INTO generations VALUES (?, ?, ?, ?, ?)",
             (row.number, row.through, row.vectors_through, row.vectors_count, files),
         )
+        database.put_setting(self._db, "lingering", str(row.lingering))
         self._db.execute("DELETE FROM removed" if vectors_rebuilt else "UPDATE removed SET in_words = 0")
 
     def put_page(self, version: str, page: int, engine: str, text: str) -> None:
+        """Call inside a transaction."""
+        self._db.execute("INSERT OR REPLACE INTO page_cache VALUES (?, ?, ?, ?)", (version, page, engine, text))
+
+    # ------------------------------------------------------------------------------- one ledger for another
+
+    def begin_after(self, other: Ledger) -> None:
+        """Makes this ledger, which is empty, one of whose passages none has an id that the other ever gave."""
         with self.transaction():
-            self._db.execute("INSERT OR REPLACE INTO page_cache VALUES (?, ?, ?, ?)", (version, page, engine, text))
+            database.begin_after(self._db, database.newest_ever(other._db))
+
+    def become(self, other: Ledger) -> None:
+        """Holds what the other one holds, and nothing else: in one transaction, as readers see it."""
+        with database.explained(self.path):
+            other._db.backup(self._db)

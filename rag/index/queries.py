@@ -8,6 +8,7 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,17 +17,27 @@ from rag.index.rows import ARTICLE_COLUMNS, FileRow, GenerationRow, article_of, 
 from rag.types import Document, Fingerprint, Held, Mark, Origin, Outcome, Passage, Status
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from rag.types import Vectors
+
+    Ids = NDArray[np.int64]
 
 _ARTICLE = ", ".join(f"a.{name}" for name in ARTICLE_COLUMNS)
 
 
 class Queries:
-    """Over an open connection. Errors: DamagedError for what makes no sense, StorageError for a failing disk."""
+    """Over an open connection. `of` is "side_" where passages, vectors and their fingerprint are the side's.
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    Errors: DamagedError for what makes no sense, StorageError for a failing disk.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, of: str = "") -> None:
         self.path = path
         self._db = connection
+        self._of = of
+        self._passages = f"{of}passages"
 
     def close(self) -> None:
         self._db.close()
@@ -36,10 +47,10 @@ class Queries:
         """Several reads that see one state."""
         with database.explained(self.path):
             self._db.execute("BEGIN")
-            try:
-                yield
-            finally:
-                self._db.execute("ROLLBACK")
+        try:
+            yield
+        finally:
+            self._db.execute("ROLLBACK")
 
     def _rows(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Any]:
         with database.explained(self.path):
@@ -50,20 +61,29 @@ class Queries:
 
     @property
     def fingerprint(self) -> Fingerprint:
-        stored = self._one("SELECT value FROM settings WHERE key = 'fingerprint'")
+        stored = self._setting(self._of + "fingerprint")
         with database.decoded(self.path):
-            return Fingerprint(**json.loads(stored))
+            return Fingerprint(**json.loads(stored or ""))
+
+    @property
+    def called(self) -> str:
+        """The name, folder or hub id that the embedder was asked for by, where that is known."""
+        return self._setting(self._of + "embedder") or ""
+
+    def _setting(self, key: str) -> str | None:
+        with database.explained(self.path):
+            return database.get_setting(self._db, key)
 
     def roots(self) -> list[Path]:
         """The folders that were indexed."""
-        stored = self._one("SELECT value FROM settings WHERE key = 'roots'")
+        stored = self._setting("roots")
         with database.decoded(self.path):
             return [Path(root) for root in json.loads(stored or "[]")]
 
     @property
     def state(self) -> tuple[int, int]:
-        """Changes whenever another connection, or this one, has committed."""
-        return int(self._one("PRAGMA data_version")), self._db.total_changes
+        """Changes with what can be found, and not while a side is made or a page is kept that OCR has read."""
+        return int(self._setting("changes") or 0), self._one("SELECT max(number) FROM generations") or 0
 
     def files(self) -> Iterator[FileRow]:
         return map(self._file, self._rows("SELECT * FROM files ORDER BY key"))
@@ -144,14 +164,15 @@ class Queries:
         found: int | None = self._one("SELECT max(id) FROM documents WHERE version = ?", [version])
         return found
 
-    def documents(self) -> Iterator[tuple[int, Document]]:
-        """Every document, whole, under the name of the first file that holds it."""
+    def documents(self, only: int | None = None) -> Iterator[tuple[int, Document]]:
+        """Every document, or the one with an id, whole, under the name of the first file that holds it."""
         sql = (
             f"SELECT d.id, f.name, f.uri, d.title, d.text, d.marks, d.headings, {_ARTICLE} FROM documents d"
             " LEFT JOIN files f ON f.key = (SELECT min(key) FROM files WHERE document = d.id)"
-            f" LEFT JOIN {self._articles} a ON a.document = d.id ORDER BY d.id"
+            f" LEFT JOIN {self._articles} a ON a.document = d.id"
         )
-        for id_, name, uri, title, text, marks, headings, *article in self._rows(sql):
+        sql, values = (f"{sql} ORDER BY d.id", []) if only is None else (f"{sql} WHERE d.id = ?", [only])
+        for id_, name, uri, title, text, marks, headings, *article in self._rows(sql, values):
             with database.decoded(self.path):
                 whole = zlib.decompress(text).decode()
                 parts = (marks_of(marks), marks_of(headings), article_of(article))
@@ -165,6 +186,18 @@ class Queries:
                 return zlib.decompress(text).decode(), marks_of(marks)
         return "", ()
 
+    def opened(self, name: str, uri: str) -> Iterator[tuple[Any, ...]]:
+        """(key, name, uri, version, pages, title, text, marks, article) of files at `uri`, or else of this name, with
+        or without folders in front."""
+        sql = (
+            f"SELECT f.key, f.name, f.uri, f.version, f.pages, d.title, d.text, d.marks, {_ARTICLE} FROM files f"
+            f" JOIN documents d ON d.id = f.document LEFT JOIN {self._articles} a ON a.document = d.id"
+            " WHERE f.uri = ?1 OR (?1 = '' AND substr('/' || ?2, -length(f.name) - 1) = '/' || f.name) ORDER BY f.key"
+        )
+        for row in self._rows(sql, [uri, name]):
+            with database.decoded(self.path):
+                yield *row[:6], zlib.decompress(row[6]).decode(), marks_of(row[7]), article_of(row[8:])
+
     @property
     def _articles(self) -> str:
         """The table of articles; for a reader of an older ledger, which has none, an empty one."""
@@ -173,15 +206,20 @@ class Queries:
         columns = ", ".join(f"NULL AS {name}" for name in ("document", *ARTICLE_COLUMNS))
         return f"(SELECT {columns} WHERE 0)"
 
-    def openings(self) -> Iterator[tuple[int, str, str, str, Origin]]:
-        """(document, file name, title, its first passage's text, origin), one row for each file that has a document."""
+    def cards(self) -> Iterator[tuple[int, str, str, Origin]]:
+        """(document, file name, title, origin), one row for each file that has a document."""
         sql = (
-            "SELECT f.document, f.name, d.title, coalesce((SELECT text FROM passages p WHERE p.document = d.id"
-            " ORDER BY p.id LIMIT 1), ''), a.document FROM files f JOIN documents d ON d.id = f.document"
+            "SELECT f.document, f.name, d.title, a.document FROM files f JOIN documents d ON d.id = f.document"
             f" LEFT JOIN {self._articles} a ON a.document = d.id ORDER BY f.key"
         )
         for *card, article in self._rows(sql):
             yield *card, Origin.PRIVATE if article is None else Origin.WIKIPEDIA
+
+    def openings(self, documents: Sequence[int]) -> dict[int, str]:
+        """The text of the first passage of each of these documents."""
+        marks = ",".join("?" * len(documents))
+        first = f"SELECT min(id) FROM passages WHERE document IN ({marks}) GROUP BY document"
+        return dict(self._rows(f"SELECT document, text FROM passages WHERE id IN ({first})", documents))
 
     def passages(self, ids: Sequence[int], names: dict[int, str] | None = None) -> dict[int, Passage]:
         """Passages by id; ids that are gone are left out. `names` prefers a file name for a document, where several
@@ -204,27 +242,48 @@ class Queries:
     def headed(self, after: int = 0) -> Iterator[tuple[int, int, str]]:
         """(passage id, document, text under its title and heading) of every passage with a higher id."""
         sql = (
-            "SELECT p.id, p.document, d.title, p.heading, p.text FROM passages p JOIN documents d ON d.id = p.document"
-            " WHERE p.id > ? ORDER BY p.id"
+            f"SELECT p.id, p.document, d.title, p.heading, p.text FROM {self._passages} p"
+            " JOIN documents d ON d.id = p.document WHERE p.id > ? ORDER BY p.id"
         )
         for id_, document, title, heading, text in self._rows(sql, [after]):
             yield id_, document, Passage("", "", title, heading, "", None, 0, 0, text).headed
 
-    def vectors(self, after: int = 0) -> tuple[Sequence[int], Vectors]:
+    def vectors(self, after: int = 0) -> tuple[Ids, Vectors]:
         """Passage ids and their vectors, float32 of shape (n, d), of every passage with a higher id."""
+        sql = f"SELECT id, vector FROM {self._passages} WHERE id > ? ORDER BY id"
+        return self._unpacked(self._rows(sql, [after]))
+
+    def vector_blocks(self, after: int = 0, every: int = 1, size: int = 16_384) -> Iterator[tuple[Ids, Vectors]]:
+        """The same in blocks, so that a million need no memory; of those whose id is a multiple of `every`."""
+        sql = f"SELECT id, vector FROM {self._passages} WHERE id > ? AND id % ? = 0 ORDER BY id"
+        rows = self._rows(sql, [after, every])
+        while block := list(islice(rows, size)):
+            yield self._unpacked(block)
+
+    def vectors_of(self, ids: Sequence[int]) -> tuple[Ids, Vectors]:
+        """Those of these passages that there are."""
+        marks = ",".join("?" * len(ids))
+        return self._unpacked(self._rows(f"SELECT id, vector FROM {self._passages} WHERE id IN ({marks})", ids))
+
+    def _unpacked(self, rows: Iterable[tuple[int, bytes]]) -> tuple[Ids, Vectors]:
         import numpy as np
 
         ids, blobs = [], bytearray()
-        for id_, blob in self._rows("SELECT id, vector FROM passages WHERE id > ? ORDER BY id", [after]):
+        for id_, blob in rows:
             ids.append(id_)
             blobs += blob
         with database.decoded(self.path):
             shape = (len(ids), self.fingerprint.dimension)
-            return ids, np.frombuffer(blobs, dtype=np.float16).astype(np.float32).reshape(shape)
+            vectors = np.frombuffer(blobs, dtype=np.float16).astype(np.float32).reshape(shape)
+        return np.asarray(ids, dtype=np.int64), vectors
+
+    def count_after(self, passage: int) -> int:
+        return int(self._one(f"SELECT count(*) FROM {self._passages} WHERE id > ?", [passage]))
 
     def spans(self, document: int) -> Iterator[tuple[int, int, int, str]]:
         """(passage id, start, end, text) of a document's passages."""
-        yield from self._rows('SELECT id, start, "end", text FROM passages WHERE document = ? ORDER BY id', [document])
+        sql = f'SELECT id, start, "end", text FROM {self._passages} WHERE document = ? ORDER BY id'
+        yield from self._rows(sql, [document])
 
     def passage_ids_of(self, documents: Iterable[int]) -> list[int]:
         self._require_int(documents := list(documents))
@@ -242,15 +301,19 @@ class Queries:
         for i in range(0, len(digests), 500):
             part = digests[i : i + 500]
             marks = ",".join("?" * len(part))
-            found.update(self._rows(f"SELECT digest, vector FROM passages WHERE digest IN ({marks})", part))
+            found.update(self._rows(f"SELECT digest, vector FROM {self._passages} WHERE digest IN ({marks})", part))
         return found
 
     def counts(self) -> dict[str, int]:
-        tables = {"files": "files", "documents": "documents", "articles": self._articles, "passages": "passages"}
+        tables = {"files": "files", "documents": "documents", "articles": self._articles, "passages": self._passages}
         return {name: self._one(f"SELECT count(*) FROM {table}") for name, table in tables.items()}
 
+    def statuses(self) -> dict[str, int]:
+        """How many files ended so."""
+        return dict(self._rows("SELECT status, count(*) FROM files GROUP BY status ORDER BY min(key)"))
+
     def newest_passage(self) -> int:
-        return self._one("SELECT max(id) FROM passages") or 0
+        return self._one(f"SELECT max(id) FROM {self._passages}") or 0
 
     def removed(self, in_words: bool = False) -> list[int]:
         """Passages that the published vectors (or words) may still hold although they are gone."""
@@ -261,7 +324,8 @@ class Queries:
         for row in self._rows("SELECT * FROM generations ORDER BY number DESC LIMIT 1"):
             number, through, vectors_through, count, files = row
             listed = {name: (size, sha) for name, (size, sha) in json.loads(files).items()}
-            return GenerationRow(number, through, vectors_through, count, listed)
+            lingering = int(self._setting("lingering") or 0)
+            return GenerationRow(number, through, vectors_through, count, listed, lingering)
         return None
 
     def integrity(self) -> list[str]:

@@ -6,9 +6,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from hashlib import blake2b
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rag.types import Article, Mark, Outcome, Status
+
+if TYPE_CHECKING:
+    from rag.types import Vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +30,15 @@ class FileRow:
 
 @dataclass(frozen=True, slots=True)
 class GenerationRow:
-    """A published pair of indexes: words cover passages up to `through`, vectors up to `vectors_through`."""
+    """A published pair of indexes: words cover passages up to `through`, vectors up to `vectors_through`. `lingering`
+    passages are gone and never found, and BM25 still counts them."""
 
     number: int
     through: int
     vectors_through: int
     vectors_count: int
     files: dict[str, tuple[int, str]]
+    lingering: int = 0
 
 
 def digest(text: str) -> bytes:
@@ -52,6 +57,22 @@ def file_row(row: Sequence[Any]) -> FileRow:
 
 def article_of(row: Sequence[Any]) -> Article | None:
     return None if row[0] is None else Article(*row)
+
+
+def packed_vectors(vectors: Vectors) -> list[bytes]:
+    """float16, one by one."""
+    import numpy as np
+
+    if not np.isfinite(vectors).all():
+        raise ValueError("the embedder returned a vector that is not finite")
+    return [row.tobytes() for row in vectors.astype(np.float16)]
+
+
+def float16(packed: Sequence[bytes]) -> Vectors:
+    """Stored vectors of one length, as float32 of shape (n, d)."""
+    import numpy as np
+
+    return np.frombuffer(b"".join(packed), dtype=np.float16).astype(np.float32).reshape(len(packed), -1)
 
 
 def packed_marks(marks: tuple[Mark, ...]) -> str:

@@ -18,7 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from rag.errors import LockedError, StorageError
-from rag.jobs.job import LOCK, LOG, PROGRESS, RESULT, SPEC, Job, State, Work, read_job, write_json
+from rag.jobs.job import LOCK, LOG, PROGRESS, RESULT, SPEC, Job, State, Work, make_private, read_job, write_json
 
 PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
 KEPT = 50  # jobs that have ended
@@ -36,10 +36,11 @@ class Desk:
     def jobs(self) -> list[Job]:
         """The newest first."""
         try:
-            names = sorted((path.name for path in self.home.iterdir() if _ID.fullmatch(path.name)), reverse=True)
+            folders = [path for path in self.home.iterdir() if _ID.fullmatch(path.name)]
         except OSError:
             return []
-        return [job for name in names if (job := read_job(self.home / name))]
+        found = [job for folder in folders if (job := read_job(folder))]
+        return sorted(found, key=lambda job: job.started, reverse=True)
 
     def find(self, id_: str) -> Job | None:
         """Ids come from addresses: what is none is not looked for."""
@@ -100,7 +101,7 @@ class Desk:
     def _alone(self) -> Iterator[None]:
         """Two tabs that begin the same work at the same moment begin it once."""
         try:
-            self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(self.home)
             handle = os.open(self.home / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise _unwritable(self.home, error) from error

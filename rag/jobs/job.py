@@ -153,6 +153,12 @@ def is_held(path: Path) -> bool:
     return False
 
 
+def make_private(folder: Path) -> None:
+    """Makes a folder, and those above it that are missing, for their owner alone."""
+    for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
+        missing.mkdir(mode=0o700, exist_ok=True)
+
+
 def write_json(path: Path, value: object) -> None:
     """The file appears whole, for its owner alone."""
     draft = path.with_name(f".{path.name}.new")

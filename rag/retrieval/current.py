@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+from rag.errors import FingerprintError
 from rag.types import Hit, Retriever
 
 
@@ -28,8 +29,13 @@ class Current:
 
     def retrieve(self, question: str, k: int) -> list[Hit]:
         with self._turns:
-            state = self._state()
-            if state != self._made_at:
-                self._made = self._make()
-                self._made_at = state  # only now: a retriever that could not be made is tried again
-            return self._made.retrieve(question, k)
+            while True:
+                state = self._state()
+                try:
+                    if state != self._made_at:
+                        self._made = self._make()
+                        self._made_at = state  # only now: a retriever that could not be made is tried again
+                    return self._made.retrieve(question, k)
+                except FingerprintError:  # embedded anew between one look and the next
+                    if self._state() == state:
+                        raise

@@ -62,7 +62,7 @@ class Hybrid:
         self._index = index
         self._embedder = embedder
         self._weights = weights
-        self._names = Names(index.cards())
+        self._names = Names(index.cards(), index.openings)
         self._documents = {card.name: card.id for card in index.cards()}
 
     def retrieve(self, question: str, k: int) -> list[Hit]:

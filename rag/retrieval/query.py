@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from heapq import nlargest
 from pathlib import PurePosixPath
 
 from rag.types import Card
@@ -20,12 +21,16 @@ STOP_WORDS = frozenset(
     your yours""".split()
 )
 OPENING_WEIGHT = 0.25  # of a word that stands on a document's first page but not in its name
+SAMPLED = 500  # documents whose first pages tell how rare a word is there: of a large collection, evenly drawn ones
+LOOKED_AT = 32  # of a large collection, the likeliest documents by their names, whose first pages are looked at
 
 _WORD = re.compile(r"[^\W_]+")
 _FORM = re.compile(r"\b(\d{1,2})-([a-z])\b")  # 10-K and 8-K are written 10K and 8K in file names
 _SHORT_YEAR = re.compile(r"\bfy\s?'?(\d\d)\b")
-_GLUED_YEAR = re.compile(r"(?<=[a-z])(?=(?:19|20)\d\d(?!\d))|(?<=(?<!\d)(?:19|20)\d\d)(?=[a-z])")
 _YEAR = re.compile(r"(?:19|20)\d\d")
+# What decides stands first, and what must stand before it is looked for behind: many first pages are read this way.
+_NEW_WORD = re.compile(r"[A-Z](?<=[a-z][A-Z])")  # in AnnualReport
+_WHOLE_YEAR = re.compile(r"(?:19|20)\d\d(?<!\d\d{4})(?!\d)")
 
 
 def keywords(question: str) -> str:
@@ -36,9 +41,9 @@ def keywords(question: str) -> str:
 
 def name_terms(text: str) -> list[str]:
     """The words of a name or a question, written alike: "FY2023Q2" and "Q2 of FY 2023" share "2023" and "q2"."""
-    lowered = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text).lower()
+    lowered = _NEW_WORD.sub(r" \g<0>", text).lower()
     lowered = _SHORT_YEAR.sub(r"20\1", _FORM.sub(r"\1\2", lowered))
-    return _WORD.findall(_GLUED_YEAR.sub(" ", lowered))
+    return _WORD.findall(_WHOLE_YEAR.sub(r" \g<0> ", lowered))
 
 
 def _asked(question: str) -> dict[str, float]:
@@ -62,36 +67,63 @@ class Names:
 
     A term counts by how rare it is among the names (its idf), and a name by how much of it the question says, so
     that "the PepsiCo 10-K of 2022" means PEPSICO_2022_10K, and "war" hardly means "French and Indian War".
+    `openings` gives the text of documents' first pages by their ids; of more than `SAMPLED` documents not all are read.
     """
 
-    def __init__(self, cards: Sequence[Card]) -> None:
+    def __init__(self, cards: Sequence[Card], openings: Callable[[Sequence[int]], Mapping[int, str]]) -> None:
         self._scale = math.log(len(cards) + 1)
-        names: dict[int, set[str]] = defaultdict(set)
-        openings: dict[int, set[str]] = defaultdict(set)
+        self._read = openings
+        self._cards: dict[int, list[Card]] = defaultdict(list)
         for card in cards:
-            stem = PurePosixPath(card.name).with_suffix("").as_posix()
-            names[card.id] |= set(name_terms(f"{stem} {card.title}")) - STOP_WORDS
-            openings[card.id] |= set(name_terms(card.opening)) - STOP_WORDS
-        self._named = _Postings(names, len(cards))
-        self._opened = _Postings({id_: words - names[id_] for id_, words in openings.items()}, len(cards))
+            self._cards[card.id].append(card)
+        self._named = _Postings({id_: _name_words(held) for id_, held in self._cards.items()}, len(cards))
+        ids = list(self._cards)
+        self._openings = self._opened(ids[:: math.ceil(len(ids) / SAMPLED) or 1])
+        frequency = Counter(term for words in self._openings.values() for term in words)
+        expected = (len(cards) + 1) * len(self._openings) / max(1, len(ids))
+        self._opening_idf = {term: math.log(expected / n) for term, n in frequency.items()}
+        self._rarest = math.log(expected / 0.5) if expected else 0.0  # of a word that no page has that was read
 
     def affinity(self, question: str) -> dict[int, float]:
         """Document id → how surely the question names it, from 0 up to about 1; documents at 0 are left out."""
         if not self._scale:
             return {}
         asked = _asked(question)
-        opened = self._opened.matches(asked)
-        found = {}
-        for id_, matched in self._named.matches(asked).items():
-            share = matched / self._named.mass[id_]
-            found[id_] = share * (matched + OPENING_WEIGHT * opened.get(id_, 0.0)) / self._scale
+        named = self._named.matches(asked)
+        shares = {id_: matched / self._named.mass[id_] for id_, matched in named.items()}
+        found = {id_: share * named[id_] / self._scale for id_, share in shares.items()}
+        for id_, words in self._first_pages(found).items():
+            opened = sum(weight * self._rarity(term) for term, weight in asked.items() if term in words)
+            found[id_] += shares[id_] * OPENING_WEIGHT * opened / self._scale
         return {id_: score for id_, score in found.items() if score > 0}
+
+    def _first_pages(self, found: Mapping[int, float]) -> dict[int, set[str]]:
+        """The words of the first pages that are known, and of those of the likeliest documents."""
+        unread = [id_ for id_ in nlargest(LOOKED_AT, found, key=lambda id_: found[id_]) if id_ not in self._openings]
+        return {id_: self._openings[id_] for id_ in found if id_ in self._openings} | self._opened(unread)
+
+    def _opened(self, ids: Sequence[int]) -> dict[int, set[str]]:
+        """The words of first pages that are not in the documents' names."""
+        return {
+            id_: set(name_terms(text)) - STOP_WORDS - _name_words(self._cards[id_])
+            for id_, text in self._read(ids).items()
+        }
+
+    def _rarity(self, term: str) -> float:
+        return self._opening_idf.get(term, self._rarest)
+
+
+def _name_words(cards: Sequence[Card]) -> set[str]:
+    """Those of the names and titles of one document."""
+    stems = (PurePosixPath(card.name).with_suffix("").as_posix() for card in cards)
+    named = (name_terms(f"{stem} {card.title}") for stem, card in zip(stems, cards, strict=True))
+    return {word for words in named for word in words} - STOP_WORDS
 
 
 class _Postings:
     """Term → documents, weighted by idf. `mass` is the sum over a document's terms."""
 
-    def __init__(self, terms: dict[int, set[str]], count: int) -> None:
+    def __init__(self, terms: Mapping[int, set[str]], count: int) -> None:
         frequency = Counter(term for words in terms.values() for term in words)
         self._idf = {term: math.log((count + 1) / n) for term, n in frequency.items()}
         self._documents: dict[str, list[int]] = defaultdict(list)
@@ -100,7 +132,7 @@ class _Postings:
                 self._documents[term].append(id_)
         self.mass = {id_: sum(self._idf[term] for term in words) for id_, words in terms.items()}
 
-    def matches(self, asked: dict[str, float]) -> dict[int, float]:
+    def matches(self, asked: Mapping[str, float]) -> dict[int, float]:
         scores: dict[int, float] = defaultdict(float)
         for term, weight in asked.items():
             for id_ in self._documents.get(term, ()):

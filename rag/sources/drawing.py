@@ -7,12 +7,13 @@ import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from ctypes import c_double, c_int
-from itertools import chain
-from typing import TYPE_CHECKING, Any
+from itertools import chain, pairwise
+from typing import TYPE_CHECKING, Any, Protocol
 
+from rag.sources import recognition
 from rag.sources.formats import HEAD
 from rag.sources.parts import Drawing, RefusedError
-from rag.sources.placing import Box, Glyph, NotPlacedError, find, lines
+from rag.sources.placing import Box, Glyph, NotPlacedError, Stretch, find, lines
 from rag.types import Status
 
 if TYPE_CHECKING:
@@ -25,14 +26,16 @@ PACKED = 3  # of 9: a page is shown at once, and not kept
 FINE = 1024  # steps of a pixel in which PDFium is asked for places, since it answers in whole numbers
 STRAIGHT = 0.05  # of its direction: text more aslant than that has no rectangle for a line
 FAINT = 24  # of 255: what has less contrast than that cannot be seen
-DARK = 110  # of 255: a background darker than that is lit up, any other is tinted
+DARK = 110  # of 255: a background darker than that is lit up, any other is replaced
+LIT = 0.4
 LINE, SPAN = (255, 236, 128), (255, 190, 60)
 
 Corners = tuple[int, int, int, int]
 
 
 def draw(data: bytes, job: Mapping[str, Any]) -> Drawing:
-    """The page of `job`, `width` pixels wide, with its `text[start:end]` marked, and `span` in another colour."""
+    """The page of `job`, `width` pixels wide, with its `text[start:end]` marked, if that is any, and `span` in another
+    colour."""
     import pypdfium2
 
     try:
@@ -42,20 +45,32 @@ def draw(data: bytes, job: Mapping[str, Any]) -> Drawing:
         what = "No engine can draw this page" if b"%PDF-" in data[:HEAD] else "Only pages of PDF files can be drawn"
         raise RefusedError(Status.DAMAGED, what, "Open the file itself.") from None
     picture = _rendered(page, int(job["width"]))
-    text, start, end, span = str(job["text"]), int(job["start"]), int(job["end"]), job["span"]
-    found: list[Corners] = []
-    narrow: list[Corners] = []
-    problem = ""
     try:
-        printed = _Print(page, picture.size)
-        found = _visible(printed.lines(*find(printed.text, text, start, end)), picture)
-        if span:
-            narrow = _visible(printed.lines(*find(printed.text, text, *span)), picture)
+        found, narrow, problem = *_placed(page, picture, job), ""
     except NotPlacedError as error:
-        problem = f"The passage could not be placed on its page: {error}."
+        found, narrow, problem = [], [], f"The passage could not be placed on its page: {error}."
     _mark(picture, found, LINE)
     _mark(picture, narrow, SPAN)
     return Drawing(_png(picture), *picture.size, tuple(found), tuple(narrow), problem)
+
+
+def _placed(page: pdfium.PdfPage, picture: Image, job: Mapping[str, Any]) -> tuple[list[Corners], list[Corners]]:
+    """The lines of what is cited, if anything is, and those of the words that answer. Raises NotPlacedError."""
+    text, stretches = str(job["text"]), [(int(job["start"]), int(job["end"]))]
+    if job["span"]:
+        stretches.append((int(job["span"][0]), int(job["span"][1])))
+    if job["start"] == job["end"]:
+        return [], []
+    printed: _Print = _TextLayer(page, picture.size)
+    try:
+        places = [find(printed.text, text, *stretch) for stretch in stretches]
+    except NotPlacedError:
+        if not job["program"]:
+            raise
+        printed = recognised = _Recognised(page, picture.size, job)
+        places = [recognised.words(*find(printed.text, text, *stretch)) for stretch in stretches]
+    found, *narrow = [_visible(_lines(printed, *place), picture) for place in places]
+    return found, narrow[0] if narrow else []
 
 
 def _rendered(page: pdfium.PdfPage, width: int) -> Image:
@@ -76,8 +91,18 @@ def _png(picture: Image) -> str:
 # --------------------------------------------------------------------------------------- what is printed
 
 
-class _Print:
-    """The characters of a page, as PDFium numbers them, and where they stand in its picture."""
+class _Print(Protocol):
+    """The `text` of a page, and where its characters stand in the picture. One that leaves no ink has no glyph."""
+
+    text: str
+
+    def glyph(self, index: int) -> Glyph | None: ...
+
+    def ink(self, index: int) -> Box | None: ...
+
+
+class _TextLayer:
+    """The characters as PDFium numbers them."""
 
     def __init__(self, page: pdfium.PdfPage, size: tuple[int, int]) -> None:
         from pypdfium2 import raw
@@ -88,23 +113,60 @@ class _Print:
             raise NotPlacedError("the page has too many characters")
         codes = [raw.FPDFText_GetUnicode(self._page, index) for index in range(count)]
         self.text = "".join(chr(code) if code < 0x110000 else "\0" for code in codes)
-        self._boxes = [self._page.get_charbox(index) for index in range(count)]
         self._to_picture = _Transform(page, size)
 
-    def lines(self, first: int, last: int) -> list[Box]:
-        cited = [glyph for index in range(first, last) if (glyph := self._glyph(index))]
-        others = chain(range(first), range(last, len(self.text)))
-        return lines(cited, [self._to_picture.box(self._boxes[i]) for i in others if not self.text[i].isspace()])
+    def ink(self, index: int) -> Box | None:
+        return None if self.text[index].isspace() else self._to_picture.box(self._page.get_charbox(index))
 
-    def _glyph(self, index: int) -> Glyph | None:
-        """None for what PDFium has put in: spaces, line ends."""
+    def glyph(self, index: int) -> Glyph | None:
         from pypdfium2 import raw
 
-        if self.text[index].isspace() or raw.FPDFText_IsGenerated(self._page, index) == 1:
+        ink = self.ink(index)
+        if ink is None or raw.FPDFText_IsGenerated(self._page, index) == 1:  # PDFium has put it in
             return None
-        ink, full = self._boxes[index], self._page.get_charbox(index, loose=True)
+        full = self._to_picture.box(self._page.get_charbox(index, loose=True))
         angle = raw.FPDFText_GetCharAngle(self._page, index)
-        return Glyph(self._to_picture.box(ink), self._to_picture.box(full), self._to_picture.is_standing(angle))
+        return Glyph(ink, full, self._to_picture.is_standing(angle))
+
+
+class _Recognised:
+    """The words that OCR reads in the page, of which no part can be told from the rest."""
+
+    def __init__(self, page: pdfium.PdfPage, size: tuple[int, int], job: Mapping[str, Any]) -> None:
+        pieces: list[str] = []
+        self._glyphs: list[Glyph | None] = []
+        words = recognition.words(page, job, size)
+        tall = [_is_tall(box) for word, box in words if len(word) > 2]  # short ones may be either way
+        standing = 2 * sum(tall) > len(tall)
+        for word, box in words:
+            pieces.append(word + " ")
+            self._glyphs += [Glyph(box, box, standing)] + [None] * len(word)
+        self.text = "".join(pieces)
+
+    def words(self, first: int, last: int) -> tuple[int, int]:
+        """The same stretch from the beginning of a word to the end of one."""
+        return self.text.rfind(" ", 0, first) + 1, self.text.find(" ", last - 1)
+
+    def glyph(self, index: int) -> Glyph | None:
+        return self._glyphs[index]
+
+    def ink(self, index: int) -> Box | None:
+        glyph = self._glyphs[index]
+        return glyph.ink if glyph else None
+
+
+def _is_tall(box: Box) -> bool:
+    return box[3] - box[1] > box[2] - box[0]
+
+
+def _lines(printed: _Print, first: int, last: int) -> list[Box]:
+    """Where the characters from `first` to before `last` stand."""
+    text = printed.text
+    start, end = text.rfind("\n", 0, first) + 1, text.find("\n", last)
+    bounds = (start, first, last, end if end >= 0 else len(text))
+    parts = [[glyph for index in range(a, b) if (glyph := printed.glyph(index))] for a, b in pairwise(bounds)]
+    others = (box for index in chain(range(first), range(last, len(text))) if (box := printed.ink(index)))
+    return lines(Stretch(*parts), others)
 
 
 class _Transform:
@@ -173,11 +235,16 @@ def _visible(boxes: Iterable[Box], picture: Image) -> list[Corners]:
 
 
 def _mark(picture: Image, boxes: Iterable[Corners], colour: tuple[int, int, int]) -> None:
-    """Tints a light background and lights up a dark one, so that what is printed stays as easy to read."""
-    from PIL import Image, ImageChops, ImageStat
+    """Gives what is printed another background. A dark one is only lit up, since light letters stand on it."""
+    from PIL import Image, ImageStat
 
     for corners in boxes:
         part = picture.crop(corners)
-        sheet = Image.new("RGB", part.size, colour)
-        dark = ImageStat.Stat(part.convert("L")).median[0] < DARK
-        picture.paste(Image.blend(part, sheet, 0.4) if dark else ImageChops.multiply(part, sheet), corners)
+        background = ImageStat.Stat(part).median
+        if min(background) < DARK:
+            picture.paste(Image.blend(part, Image.new("RGB", part.size, colour), LIT), corners)
+        else:
+            pairs = zip(colour, background, strict=True)
+            picture.paste(
+                part.point([min(value * new // old, new) for new, old in pairs for value in range(256)]), corners
+            )

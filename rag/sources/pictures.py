@@ -11,6 +11,7 @@ from typing import Any
 
 from rag.sources import formats
 from rag.sources.isolate import Child, ChildError, Limits
+from rag.sources.ocr import Engine
 from rag.types import Cited, Picture, Rectangle
 
 WIDTH = 1200  # pixels
@@ -20,9 +21,12 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 
 
 class Drawer:
-    """Draws one page at a time, whoever asks; any thread may. Its child is started when first needed and kept."""
+    """Draws one page at a time, whoever asks; any thread may. Its child is started when first needed and kept.
 
-    def __init__(self, limits: Limits = LIMITS) -> None:
+    `ocr` reads pages once more that it has read before, to see where the words stand. Tesseract alone can tell."""
+
+    def __init__(self, ocr: Engine | None = None, limits: Limits = LIMITS) -> None:
+        self._ocr = ocr or Engine("")
         self._child = Child(limits)
         self._thread = ThreadPoolExecutor(1, "drawer")  # a child belongs to the thread that started it
 
@@ -47,6 +51,9 @@ class Drawer:
             "end": cited.end,
             "span": cited.span,
             "width": width,
+            "program": self._ocr.program,
+            "languages": self._ocr.languages,
+            "finds_orientation": self._ocr.finds_orientation,
         }
         try:
             *drawn, end = self._child.ask(job)

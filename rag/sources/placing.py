@@ -34,6 +34,15 @@ class Glyph:
     standing: bool | None = False
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What is cited, and what is printed before and after it on the same lines."""
+
+    before: Sequence[Glyph]
+    cited: Sequence[Glyph]
+    after: Sequence[Glyph]
+
+
 # ------------------------------------------------------------------------------------- passage → characters
 
 
@@ -108,18 +117,18 @@ def _occurrences(text: str, wanted: str) -> Iterator[int]:
 # -------------------------------------------------------------------------------------- characters → lines
 
 
-def lines(cited: Sequence[Glyph], others: Iterable[Box]) -> list[Box]:
-    """A box for each line of cited characters, in their order, that touches no `others`. Raises NotPlacedError."""
-    if not cited:
+def lines(stretch: Stretch, others: Iterable[Box]) -> list[Box]:
+    """A box for each line of what is cited, in their order, that touches no `others`. Raises NotPlacedError."""
+    if not stretch.cited:
         raise NotPlacedError("it leaves no ink")
-    if any(glyph.standing is None for glyph in cited):
+    if any(glyph.standing is None for glyph in stretch.cited):
         raise NotPlacedError("it is printed aslant")
-    block = _wider(_around(glyph.ink for glyph in cited))
+    block = _wider(_around(glyph.ink for glyph in stretch.cited))
     near = [box for box in others if _shared(box, block) > 0]
     boxes: list[Box] = []
-    for line in _lines(cited):
-        whole = _around(glyph.ink for glyph in line)
-        boxes += _pieces(line, near) if _touched(whole, near) else [whole]
+    for part in _lines(stretch.cited):
+        whole = _levelled(part, [*stretch.before, *stretch.after])
+        boxes += _pieces(part, near) if _touched(whole, near) else [whole]
     return [_padded(box, near) for box in boxes]
 
 
@@ -132,6 +141,13 @@ def _lines(glyphs: Iterable[Glyph]) -> Iterator[list[Glyph]]:
         line.append(glyph)
     if line:
         yield line
+
+
+def _levelled(line: Sequence[Glyph], beside: Iterable[Glyph]) -> Box:
+    """Around a line, as high as all that is printed on it: then "no" is marked no lower than "Not" would be."""
+    left, top, right, bottom = _around(glyph.ink for glyph in line)
+    level = _around(glyph.ink for glyph in [*line, *(glyph for glyph in beside if _on_one_line(line[0], glyph))])
+    return (level[0], top, level[2], bottom) if line[0].standing else (left, level[1], right, level[3])
 
 
 def _on_one_line(before: Glyph, glyph: Glyph) -> bool:

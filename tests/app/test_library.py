@@ -12,7 +12,8 @@ from conftest import Shelf, WordEmbedder
 from programs import WAITS, WORDS, ended
 from streamlit.testing.v1 import AppTest
 
-from app import uploads, work
+from app import login, people, uploads, work
+from rag.config import Config
 from rag.index.collection import Collection
 from rag.jobs.desk import Desk
 from rag.jobs.job import Job, State, Work
@@ -93,7 +94,7 @@ def press(at: AppTest, label: str) -> AppTest:
 
 def said(at: AppTest) -> str:
     shown = [*at.markdown, *at.caption, *at.text, *at.error, *at.info, *at.warning, *at.success, *at.subheader]
-    return "\n".join(str(element.value) for element in shown).replace("**", "").replace("\\", "")
+    return "\n".join(str(element.value) for element in shown).replace("**", "").replace("\\", "").replace("\u2060", "")
 
 
 def choose(at: AppTest, row: int, table: str = "documents default") -> AppTest:
@@ -382,3 +383,63 @@ def test_a_read_only_library_is_looked_at(tab: Open, indexes: Path) -> None:
     assert list(at.dataframe[0].value["Name"]) == ["fox.txt"]
     assert not (indexes / ".jobs").exists(), "to look writes nothing"
     assert not (indexes / ".uploads").exists()
+
+
+# --------------------------------------------------------------------------------------------- two people
+
+
+def begin(config, change):  # type: ignore[no-untyped-def]  # its source is run elsewhere, where no name is known
+    from app import following
+
+    following.start(config, change)
+
+
+def test_a_collection_that_is_shared_can_be_looked_at_and_not_changed(
+    tab: Open, indexes: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from app import login, people
+    from app.people import by_password
+    from rag.config import Config
+
+    Collection(indexes, "papers").sync(Shelf({"a.txt": "apples"}), WordEmbedder())
+    people.share(Config(indexes=indexes), "papers", ["anna"])
+    monkeypatch.setattr(login, "person", lambda: by_password("anna"))
+    shown = tab(collection="papers")
+    assert any("shared with you" in caption.value for caption in shown.caption)
+    assert not shown.get("file_uploader")
+    assert not {"Verify", "Repair", "Remove", "Remove it", "Refresh"} & {button.label for button in shown.button}
+    asked = Config(indexes=indexes, collection="papers")
+    for change in (work.sync(asked, [indexes]), work.repair(asked), work.articles(asked, ["X"], "en")):
+        refused = AppTest.from_function(begin, args=(asked, change), default_timeout=60).run()
+        assert "it can be asked, not changed" in refused.error[0].value
+    monkeypatch.setattr(login, "person", lambda: by_password("bert"))
+    assert not any("shared with you" in caption.value for caption in tab(collection="papers").caption)
+    assert desk.jobs() == []
+
+
+def test_what_is_common_is_looked_at_and_what_is_ones_own_is_changed(
+    tab: Open, indexes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(indexes, {"fox.txt": "The fox."}, name="common", folder=indexes.parent / "notes")
+    filled(indexes, {"owl.txt": "The owl."}, name="hidden")
+    people.share(Config(indexes=indexes), "common", ["ann"])
+    monkeypatch.setattr(login, "person", lambda: people.by_password("ann"))
+    at = tab(collection="common")
+    assert at.selectbox[0].options == ["common"], "what is not shared is not there"
+    assert list(at.dataframe[0].value["Name"]) == ["fox.txt"]
+    choose(at, 0, "documents common")
+    assert str(indexes.parent) not in said(at), "where it lies on the server is nobody's business"
+    assert "shared with you" in said(at)
+    assert {button.label for button in at.button} == {"Make it", "Open", "Ask about it"}
+    assert not at.file_uploader
+    (name,) = [field for field in at.text_input if field.label == "Name"]
+    name.set_value("mine")
+    press(at, "Make it")
+    calm(at.file_uploader[0].set_value([("heron.txt", b"The heron stands by the weir.", "text/plain")]).run())
+    own = people.own(Config(indexes=indexes), people.by_password("ann")).indexes
+    assert uploads.names(uploads.folder(own, "mine")) == ["heron.txt"]
+    assert not (indexes / ".uploads").exists()
+    monkeypatch.setattr(login, "person", lambda: people.by_password("bob"))
+    at = tab(collection="mine")
+    assert "No documents yet" in said(at), "a link to it leads another person to nothing"
+    assert not uploads.folder(people.own(Config(indexes=indexes), people.by_password("bob")).indexes, "mine").exists()

@@ -48,6 +48,10 @@ def test_who_logs_in_sees_their_own_and_what_is_shared_with_them(config: Config)
     assert list(people.collections(config, BERT)) == ["board", "diary", "handbook", "open", "secret"]
     assert list(people.collections(config, Person("provider:x y"))) == ["open"]  # one whose e-mail is not verified
     assert people.at(config, ANNA, "diary").indexes != people.at(config, BERT, "diary").indexes
+    for name in ("diary", "open", "nothing"):  # settings that were narrowed before are understood again
+        again = people.at(config, ANNA, name)
+        assert people.collections(again, ANNA) == people.collections(config, ANNA)
+        assert people.at(again, ANNA, "handbook") == people.at(config, ANNA, "handbook")
     assert people.may_change(config, ANNA, "diary")
     assert people.may_change(config, ANNA, "new")
     assert not people.may_change(config, ANNA, "handbook")

@@ -266,7 +266,7 @@ def test_out_of_memory_is_answered_with_fewer_passages_and_says_so(model: LocalG
     hook = out_of_memory_above(model, three)
     try:
         pieces, ended = drained(writer.write("What does part 3 cost?", hits))
-        assert ended == Written(used=2, notes=("Not enough GPU memory: answered with 2 of 8 passages.",))
+        assert (ended.used, ended.notes) == (2, ("Not enough GPU memory: answered with 2 of 8 passages.",))
         assert pieces
     finally:
         hook.remove()

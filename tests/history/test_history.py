@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
+import sys
 import threading
 from contextlib import closing
 from dataclasses import replace
@@ -272,3 +274,19 @@ def test_a_draft_that_a_killed_process_left_is_no_obstacle(history: History) -> 
     history.path.with_suffix(".new").write_bytes(b"half a file")
     assert history.begin("local", "papers", answered("One?")).turns == 1
     assert os.listdir(history.path.parent) == [history.path.name]
+
+
+def test_two_processes_lose_nothing(history: History) -> None:
+    program = (
+        "import sys; from pathlib import Path; from rag.history.store import History; from rag.types import Answer\n"
+        "kept = History(Path(sys.argv[1]))\n"
+        "sys.stdin.readline()\n"
+        "id_ = kept.begin('local', 'papers', Answer('One?', 'Yes.', False, 'scribe')).id\n"
+        "for n in range(10): kept.add('local', id_, Answer(f'{n}?', 'Yes.', False, 'scribe'))\n"
+    )
+    command = [sys.executable, "-c", program, str(history.path.parent)]
+    both = [subprocess.Popen(command, stdin=subprocess.PIPE, text=True) for _ in range(2)]
+    for process in both:
+        process.communicate("go\n")
+    assert [process.returncode for process in both] == [0, 0]
+    assert [one.turns for one in history.conversations("local")] == [11, 11]

@@ -352,7 +352,7 @@ def test_what_was_committed_is_searched_before_it_is_published(
     collection: Collection, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced(collection, {"ant.txt": "ant hill"}, embedder)
-    monkeypatch.setattr("rag.index.generation.publish", lambda *_, **__: False)  # as if killed just before
+    monkeypatch.setattr("rag.index.publishing.publish", lambda *_, **__: False)  # as if killed just before
     synced(collection, {"ant.txt": "ant hill", "bee.txt": "bee hive"}, embedder)
     killed = Collection(collection.home.parent, "default")
     assert contents(killed) == {("ant.txt", "ant hill"), ("bee.txt", "bee hive")}
@@ -434,6 +434,7 @@ def test_an_interrupted_sync_is_finished_by_the_next(
     assert len(embedder.texts) == len(set(embedder.texts))  # nothing was embedded twice, interrupted or not
 
 
+@pytest.mark.fault(19)
 def test_a_twin_of_a_locked_file_is_read_itself(collection: Collection, embedder: WordEmbedder) -> None:
     files: dict[str, str | None] = {"a.txt": "same words", "b.txt": "b"}
     synced(collection, files, embedder)

@@ -7,7 +7,7 @@ from rag.types import Card
 
 
 def names(*files: tuple[int, str, bytes]) -> list[str]:
-    cards = [Card(id_, name, "", "") for id_, name, _ in files]
+    cards = [Card(id_, name, "") for id_, name, _ in files]
     return [card.name for card in told_apart(cards, files)]
 
 

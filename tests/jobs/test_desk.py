@@ -203,7 +203,7 @@ def test_the_oldest_are_forgotten(desk: Desk, pipe: Path) -> None:
     for number in range(KEPT + 5):
         folder = desk.home / f"20200101-101010-{number:08x}"
         folder.mkdir(parents=True)
-        write_json(folder / "job.json", {"work": {**_spec(), "kind": str(number)}, "started": 0.0})
+        write_json(folder / "job.json", {"work": {**_spec(), "kind": str(number)}, "started": float(number)})
         write_json(folder / END, {"code": 0, "ended": 1.0})
     desk.start(waits(pipe))
     ended_ones = [job for job in desk.jobs() if job.state is State.DONE]

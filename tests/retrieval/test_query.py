@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from rag.retrieval.query import Names, keywords, name_terms
@@ -32,8 +34,9 @@ def test_names_and_questions_are_written_alike(text: str, terms: list[str]) -> N
     assert name_terms(text) == terms
 
 
-def names(*files: str, opening: str = "") -> Names:
-    return Names([Card(i, file, "", opening) for i, file in enumerate(files)])
+def names(*files: str, openings: Sequence[str] = ()) -> Names:
+    cards = [Card(i, file, "") for i, file in enumerate(files)]
+    return Names(cards, lambda ids: {id_: openings[id_] for id_ in ids if openings})
 
 
 FILINGS = (
@@ -69,7 +72,30 @@ def test_part_of_a_name_counts_less_than_all_of_it() -> None:
     assert affinity[1] > affinity[0]
 
 
-def test_the_first_page_tells_what_a_bare_name_does_not() -> None:
-    cards = [Card(0, "scan_2023_1.pdf", "", "Annual report of Nike"), Card(1, "scan_2023_2.pdf", "", "Report of Puma")]
-    affinity = Names(cards).affinity("Puma 2023 2 1")
-    assert affinity[1] > affinity[0]
+SCANS = ("scan_2023_1.pdf", "scan_2023_2.pdf", "scan_2023_3.pdf")
+FIRST_PAGES = ("Annual report of Nike", "Report of Puma", "Report of Reebok")
+
+
+@pytest.mark.parametrize("sampled", [500, 1])
+def test_the_first_page_tells_what_a_bare_name_does_not(monkeypatch: pytest.MonkeyPatch, sampled: int) -> None:
+    """Where the first pages are too many to be read, those of the likeliest documents are."""
+    monkeypatch.setattr("rag.retrieval.query.SAMPLED", sampled)
+    affinity = names(*SCANS, openings=FIRST_PAGES).affinity("Puma 2023 1 2 3")
+    assert max(affinity, key=lambda id_: affinity[id_]) == 1
+    assert affinity[0] == affinity[2]
+
+
+def test_of_many_first_pages_few_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rag.retrieval.query.SAMPLED", 100)
+    monkeypatch.setattr("rag.retrieval.query.LOOKED_AT", 10)
+    read: list[int] = []
+
+    def openings(ids: Sequence[int]) -> dict[int, str]:
+        read.extend(ids)
+        return {id_: f"page {id_}" for id_ in ids}
+
+    recognised = Names([Card(i, f"report {i}.pdf", "") for i in range(1000)], openings)
+    assert len(read) == 100
+    affinity = recognised.affinity("report 977")
+    assert len(read) <= 110
+    assert max(affinity, key=lambda id_: affinity[id_]) == 977

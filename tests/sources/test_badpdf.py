@@ -14,7 +14,7 @@ import docx
 import pytest
 
 from rag.sources.folder import Folder
-from rag.sources.isolate import Limits
+from rag.sources.isolate import MOST_PATIENCE, Limits
 from rag.types import Reading, Status
 
 PRACTICE = Path(os.environ.get("RAG_PRACTICE_DATA", Path(__file__).parents[3] / "shared/data")) / "badpdf"
@@ -46,7 +46,7 @@ EXPECTED: dict[str, Status] = {
     "gen__html-as-pdf": Status.DAMAGED,
     "gen__kids-cycle": Status.DAMAGED,
     "gen__predictor-columns-1e9": Status.DAMAGED,
-    "gen__truncated-90": Status.DAMAGED,
+    "gen__truncated-90": Status.PARTLY,
     "gen__zero-byte": Status.DAMAGED,
     "gen__text-bomb-8MB": Status.LIMIT,
     "gen__xobject-billion-laughs": Status.LIMIT,
@@ -133,7 +133,7 @@ def _one(folder: Path) -> Reading:
     begun = time.monotonic()
     source = Folder(folder, limits=Limits(seconds=3))
     (reading,) = source.read(list(source.scan()))
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 3 * MOST_PATIENCE + 5
     return reading
 
 

@@ -19,7 +19,7 @@ import tantivy  # noqa: F401
 from conftest import Shelf, WordEmbedder
 
 from rag.errors import RagError
-from rag.index import generation, sync
+from rag.index import publishing, sync
 from rag.index.collection import Collection
 
 ACKNOWLEDGED, ENDED = "done ", "ended "
@@ -53,7 +53,7 @@ def small_windows() -> None:
     one to the next: what otherwise takes a hundred thousand passages."""
     sync.FIRST_WINDOW = sync.WINDOW = 1
     sync.CHECKPOINT = 16
-    generation.SMALL = 16
+    publishing.SMALL = publishing.FEW_WORDS = 16
 
 
 def work(job: dict[str, str]) -> None:
