@@ -72,6 +72,7 @@ def test_every_file_is_in_the_table_and_read(readings: dict[str, Reading]) -> No
     assert sorted(readings) == sorted(EXPECTED)
 
 
+@pytest.mark.fault(14)
 @pytest.mark.parametrize("name", EXPECTED)
 def test_each_file_ends_in_the_status_it_deserves(readings: dict[str, Reading], name: str) -> None:
     reading = readings[name]
@@ -170,6 +171,7 @@ def _bombs() -> Iterator[tuple[str, bytes, tuple[Status, ...]]]:
     yield "parts.eml", b"Content-Type: multipart/mixed; boundary=x\n\n" + b"--x\n\n" * 200_000, tuple(Status)
 
 
+@pytest.mark.fault(15)
 @pytest.mark.parametrize(
     ("name", "data", "statuses"), list(_bombs()), ids=lambda value: value if isinstance(value, str) else ""
 )

@@ -53,7 +53,7 @@ def small_windows() -> None:
     one to the next: what otherwise takes a hundred thousand passages."""
     sync.FIRST_WINDOW = sync.WINDOW = 1
     sync.CHECKPOINT = 16
-    publishing.SMALL = 16
+    publishing.SMALL = publishing.FEW_WORDS = 16
 
 
 def work(job: dict[str, str]) -> None:
