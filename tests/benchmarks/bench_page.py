@@ -48,10 +48,12 @@ def said(name: str, seconds: list[float]) -> None:
 
 def asked(page: Page, turns: int) -> None:
     for number in range(turns):
+        question = f"{QUESTION} ({number})"
         box = page.get_by_test_id("stChatInputTextArea")
-        box.fill(QUESTION)
+        box.fill(question)
         box.press("Enter")
-        page.get_by_role("button", name="How it was answered").nth(number).wait_for(timeout=120_000)
+        page.locator("[data-testid=stText]", has_text=question).wait_for(timeout=20_000)
+        page.get_by_role("button", name="Ask again").wait_for(timeout=20_000)
 
 
 def painted(page: Page, url: str) -> tuple[float, float]:
@@ -84,7 +86,7 @@ def in_browser(home: Path) -> None:
         said("a new tab: first paint", list(first))
         said("a new tab: ready for a question", list(whole))
         page.goto(link)
-        page.get_by_role("button", name="How it was answered").nth(TURNS - 1).wait_for(timeout=60_000)
+        page.get_by_role("button", name="Ask again").wait_for(timeout=60_000)
         edit, cancel = [], []
         for _ in range(ROUNDS):
             button = page.get_by_role("button", name="Edit", exact=True).last
