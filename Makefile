@@ -8,7 +8,12 @@ SETUP := $(VENV)/.ready
 INDEXES ?= indexes
 QUESTION ?= How many days of annual leave does a full-time employee have?
 
-.PHONY: ask test lint bench bench-peers bench-growth clean
+.PHONY: app ask test torture lint bench bench-peers bench-growth clean
+
+app: $(SETUP)  ## open the page; index the sample documents if there is nothing to ask yet
+	@ls $(INDEXES)/*/ledger.sqlite >/dev/null 2>&1 || \
+		$(BIN)/rag index data/sample --collection sample --indexes $(INDEXES) || [ $$? -eq 3 ]
+	@$(BIN)/python -m app --indexes $(INDEXES)
 
 ask: $(SETUP)  ## index the sample documents and answer a question over them
 	$(BIN)/rag index data/sample --collection sample --indexes $(INDEXES) || [ $$? -eq 3 ]
@@ -16,6 +21,9 @@ ask: $(SETUP)  ## index the sample documents and answer a question over them
 
 test: $(SETUP)  ## the whole test suite
 	$(BIN)/python -m pytest
+
+torture: $(SETUP)  ## the long sweeps: a thousand kills, every call failed in turn, every defence taken away (hours)
+	$(BIN)/python -m pytest --torture -m "torture or rounds"
 
 lint: $(SETUP)  ## ruff and mypy --strict
 	$(BIN)/ruff check .

@@ -101,6 +101,7 @@ class Asker:
             notes=written.notes,
             understood=asked,
             forgotten=len(history) - len(recalled),
+            prompt=written.prompt,
             timings=watch.seconds,
         )
 

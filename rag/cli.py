@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rag import __version__, terminal
-from rag.commands import asking, evaluation, models, training, wikipedia
+from rag.commands import add_progress_option, asking, evaluation, models, moving, page, training, wikipedia
 from rag.errors import RagError, StorageError, UsageError
+from rag.progress import sync_progress
 from rag.shapes import hits_shape, sync_shape
 from rag.types import Origin
 
@@ -27,6 +28,7 @@ EXIT_CODES = (
     " at · 4 another process is writing · 5 index damaged · 6 model missing · 7 disk full or not writable · 8 too many"
     " questions are waiting · 9 a wiki does not answer · 130 interrupted"
 )
+TERMINATED = 128 + signal.SIGTERM
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
@@ -46,10 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         terminal.say(f"rag: {error}")
         return error.exit_code
     except KeyboardInterrupt as stop:
-        if sys.stderr and sys.stderr.isatty():
-            terminal.say("")  # the terminal has written ^C
-        terminal.say(str(stop) or "Stopped. What was done is safe; run the same command again to go on.")
-        return 130
+        return _interrupted(str(stop))
+    except SystemExit as end:
+        if end.code == TERMINATED:
+            terminal.say(" ".join(getattr(end, "__notes__", ())) or "Stopped.")  # notes say how far it got
+        raise
     except BrokenPipeError:  # the reader of our output has gone: not worth a word
         _give_up_output()
         return 0
@@ -63,8 +66,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return StorageError.exit_code
 
 
+def _interrupted(message: str) -> int:
+    if sys.stderr and sys.stderr.isatty():
+        terminal.say("")  # the terminal has written ^C
+    terminal.say(message or "Stopped. What was done is safe; run the same command again to go on.")
+    return 130
+
+
 def _terminated(number: int, frame: object) -> NoReturn:
-    raise SystemExit(128 + number)
+    raise SystemExit(TERMINATED)
 
 
 def _flush() -> None:
@@ -106,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     index.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a folder, or a single file")
     index.add_argument("--dry-run", action="store_true", help="only say what would be done")
     index.add_argument("--prune", action="store_true", help="remove what is gone, even if that is most of it")
+    index.add_argument("--wait", action="store_true", help="if another process is writing, wait until it has ended")
     index.add_argument("--include", action="append", default=[], metavar="GLOB", help="only files that match")
     index.add_argument("--exclude", action="append", default=[], metavar="GLOB", help="no files that match")
 
@@ -113,6 +124,7 @@ def _parser() -> argparse.ArgumentParser:
 
     index.add_argument("--limit", metavar="N", help="of a ZIM archive or XML dump, only the first N articles")
     index.add_argument("--namespace", action="append", type=int, default=[], metavar="N", help="of a dump (default: 0)")
+    add_progress_option(index)
 
     search = command("search", _search, "find the passages that a question is about")
     search.add_argument("question", metavar="QUESTION")
@@ -125,11 +137,13 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     asking.add(command)
+    page.add(commands)
     command("info", _info, "what a collection holds")
     command("verify", _verify, "prove that a collection is whole")
     command("repair", _repair, "rebuild what can be rebuilt, from the ledger")
     remove = command("remove", _remove, "delete a collection (never your documents)")
     remove.add_argument("--yes", action="store_true", help="do not ask")
+    moving.add(command)
     evaluation.add(command)
     models.add(command)
     training.add(command)
@@ -155,24 +169,21 @@ def _index(options: argparse.Namespace) -> int:
     from rag.config import whole_number
 
     config = _config(options)
-    collection = compose.collection(config)
+    collection = compose.collection(config, terminal.waiting if options.wait else None)
     globs, prune = (options.include, options.exclude), options.prune
     limits = (options.limit and whole_number("--limit", options.limit, most=None), options.namespace)
-    with terminal.SyncProgress(sys.stderr) as bar:
-        try:
-            sources = [
-                compose.archive(path, *limits) or compose.source(config, path, *globs, bar.pages)
-                for path in _distinct(options.paths)
-            ]
-            if options.dry_run:
-                plans = [collection.plan(source, root=source.root, prune=prune) for source in sources]
-                reports, actions = [report for _, report in plans], [step for steps, _ in plans for step in steps]
-            else:
-                by = compose.embedder(config)
-                how: dict[str, Any] = {"prune": prune, "progress": bar}
-                reports, actions = [collection.sync(source, by, root=source.root, **how) for source in sources], []
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(bar.stopped()) from None
+    with sync_progress(options.progress, sys.stderr) as bar:
+        sources = [
+            compose.archive(path, *limits) or compose.source(config, path, *globs, bar.pages)
+            for path in _distinct(options.paths)
+        ]
+        if options.dry_run:
+            plans = [collection.plan(source, root=source.root, prune=prune) for source in sources]
+            reports, actions = [report for _, report in plans], [step for steps, _ in plans for step in steps]
+        else:
+            by = compose.embedder(config)
+            how: dict[str, Any] = {"prune": prune, "progress": bar}
+            reports, actions = [collection.sync(source, by, root=source.root, **how) for source in sources], []
     report = terminal.combined(reports)
     if options.json:
         shape = sync_shape(report)

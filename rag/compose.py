@@ -8,50 +8,94 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from rag.config import EXTRACTIVE, LATE, NONE, READER, REMOTE, Config
-from rag.errors import UsageError
+from rag.config import AUTO, EXTRACTIVE, LATE, NONE, READER, REMOTE, Config
+from rag.errors import FingerprintError, UsageError
 from rag.generation.fetch import Tell, ignore
 from rag.generation.formats import Format
 from rag.generation.options import Options, Precision, Sampling
 from rag.index.chunk import VERSION as CHUNKER
 from rag.index.collection import Collection
-from rag.types import Embedder, Generator, Origin, Retriever, Writer
+from rag.types import Embedder, Fingerprint, Generator, Origin, Retriever, Writer
 
 if TYPE_CHECKING:
     from rag.answer import Asker
     from rag.encoder.checkpoint import Checkpoint
     from rag.encoder.embed import TextEmbedder
     from rag.generation.extractive import Judgement
+    from rag.generation.models import Model
     from rag.generation.prompted import Bearing
     from rag.generation.similarity import Similarity
+    from rag.history.store import History
     from rag.reader.read import Reader
     from rag.reader.weights import Weights
     from rag.retrieval.rerank import LateInteraction, Rescored
     from rag.retrieval.reread import ReaderRanking
     from rag.sources.corpus import Corpus
     from rag.sources.folder import Folder, OnPage
-    from rag.sources.missing import Missing
+    from rag.sources.missing import Dropped, Missing
+    from rag.sources.pictures import Drawer
     from rag.sources.wiki.archive import Archive
     from rag.sources.wiki.articles import Articles
     from rag.sources.wiki.find import Wanted
 
+DEFAULT_EMBEDDER = "all-MiniLM-L6-v2"  # of a new collection
+PEOPLE = ".people"  # beside the collections, of which none's name begins with a dot
 READERS_ENCODER = "all-MiniLM-L6-v2"  # whose layers the reader has, whatever embeds
+_LOADING = threading.Lock()  # nobody loads an embedder or a reader while another one does
 
 
-def collection(config: Config) -> Collection:
-    return Collection(config.indexes, config.collection)
+def collection(config: Config, waiting: Callable[[str], None] | None = None) -> Collection:
+    """`waiting` is told of a process that is writing, which is then waited for."""
+    return Collection(config.indexes, config.collection, waiting)
+
+
+def history(config: Config) -> History:
+    """All people's conversations."""
+    from rag.history.store import History
+
+    return History(config.indexes / PEOPLE)
 
 
 def embedder(config: Config) -> TextEmbedder:
+    """The one that is set, or else the collection's own."""
+    with closing(collection(config)) as own:
+        if config.embedder == AUTO and own.exists():
+            return named_embedder(config, own_embedder(own.fingerprint, own.called))
+    return named_embedder(config)
+
+
+def named_embedder(config: Config, name: str = "") -> TextEmbedder:
+    """By name, folder or hub id; without one, what is set, or else what a new collection gets. One in this process,
+    whoever asks."""
+    with _LOADING:
+        return _embedder(name or (DEFAULT_EMBEDDER if config.embedder == AUTO else config.embedder), config.device)
+
+
+def own_embedder(made_by: Fingerprint, called: str) -> str:
+    """How to ask for the embedder that made some vectors. Raises FingerprintError where only the user knows."""
+    from rag.encoder.hub import RELEASES
+
+    if called or made_by.model in RELEASES:
+        return called or made_by.model
+    raise FingerprintError(
+        f"The collection was embedded by {made_by.model}@{made_by.revision}, a model that has no name here. Nothing "
+        "was changed; give its folder, or its hub id with the revision, as RAG_EMBEDDER."
+    )
+
+
+@lru_cache(maxsize=2)  # a collection's own may become another one while its answers are asked for
+def _embedder(name: str, device: str) -> TextEmbedder:
     from rag.encoder.embed import TextEmbedder
 
-    return TextEmbedder(_checkpoint(config.embedder), config.device, CHUNKER)
+    return TextEmbedder(_checkpoint(name), device, CHUNKER)
 
 
 @cache
@@ -109,6 +153,18 @@ def articles(config: Config, wanted: Wanted, language: str = "en", api: str = ""
     return Articles(Wiki(api, language, config.contact), lambda wiki: asked(wiki, wanted))
 
 
+def dropped_articles(config: Config, names: Sequence[str]) -> Dropped:
+    """What lets go of articles, by their names. Raises UsageError for one that the collection does not hold."""
+    from rag.sources.missing import Dropped
+
+    into, keys = collection(config), []
+    for name in names:
+        if not (found := into.named(name, b"wiki:")):
+            raise UsageError(f"Collection {config.collection!r} holds no article called {name!r}. Nothing was changed.")
+        keys += found
+    return Dropped(keys)
+
+
 def held_articles(config: Config, api: str = "") -> tuple[list[Articles], list[str]]:
     """The articles that the collection holds, one source for each wiki, to be refreshed; and why others are not. Only
     Wikipedias are asked, and the wiki at `api`."""
@@ -128,7 +184,7 @@ def retriever(
     view = among.index(pattern, only)
     if (pattern is not None or only is not None) and not view.cards():
         raise UsageError(f"No document matches {_filters(pattern, only)}.")
-    among.check_fingerprint(by.fingerprint)
+    view.require(by.fingerprint)
     fused = Hybrid(view, by)
     found = reranker(config, fused, by) if config.rerank != NONE else fused
     origins = {card.origin for card in view.cards()}
@@ -154,31 +210,37 @@ def reranker(config: Config, found: Retriever, by: TextEmbedder) -> Rescored | L
     return LateInteraction(found, by)
 
 
-@lru_cache(maxsize=1)  # retrieval and writing share one
 def reader(config: Config) -> Reader | None:
-    """What reads the best hits, and finds the words that answer. None where it is not wanted, or where none came along:
-    then late interaction and the extractive writer do without. Raises ModelError when one was asked for by name."""
+    """What reads the best hits, and finds the words that answer: one in this process, for retrieval and writing. None
+    where it is not wanted, or where none came along: then late interaction and the extractive writer do without. Raises
+    ModelError when one was asked for by name."""
+    with _LOADING:
+        return _reader(config.rerank, config.reader, config.device)
+
+
+@lru_cache(maxsize=1)  # whatever else the configuration says
+def _reader(rerank: str, folder: str, device: str) -> Reader | None:
     from rag.encoder.embed import resolved
     from rag.reader.read import Reader
 
-    trained = _readers_weights(config)
-    return Reader(_checkpoint(READERS_ENCODER), trained, resolved(config.device)) if trained else None
+    trained = _readers_weights(rerank, folder)
+    return Reader(_checkpoint(READERS_ENCODER), trained, resolved(device)) if trained else None
 
 
 def reranked_by(config: Config) -> str:
     """What the best hits are read by in fact, for the record: a reader by its file's SHA-256, or what stands in."""
     if config.rerank != READER:
         return config.rerank
-    trained = _readers_weights(config)
+    trained = _readers_weights(config.rerank, config.reader)
     return f"{READER} {hashlib.sha256(trained.path.read_bytes()).hexdigest()[:16]}" if trained else LATE
 
 
-def _readers_weights(config: Config) -> Weights | None:
+def _readers_weights(rerank: str, folder: str) -> Weights | None:
     from rag.reader.weights import FILE, SHIPPED, read
 
-    if config.rerank != READER or not (config.reader or (SHIPPED / FILE).is_file()):
+    if rerank != READER or not (folder or (SHIPPED / FILE).is_file()):
         return None
-    return read(Path(config.reader).expanduser() if config.reader else SHIPPED)
+    return read(Path(folder).expanduser() if folder else SHIPPED)
 
 
 def writer(
@@ -242,6 +304,26 @@ def generator(config: Config, name: str | None = None, tell: Tell = ignore, batc
     return queued.batch if batch else queued
 
 
+def loaded_models() -> list[str]:
+    """The names of the chat models that this process has in memory."""
+    return sorted({model.name for model, _ in _loaded()})
+
+
+def release_model(name: str) -> None:
+    """Lets go of a chat model: whoever it is answering gets a ModelError."""
+    from rag.generation.queue import release
+
+    for key in _loaded():
+        if key[0].name == name:
+            release(key)
+
+
+def _loaded() -> list[tuple[Model, Options]]:
+    from rag.generation.queue import loaded
+
+    return cast("list[tuple[Model, Options]]", loaded())
+
+
 def _options(config: Config) -> Options:
     return Options(
         precision=Precision(config.precision),
@@ -267,6 +349,14 @@ def _remote(config: Config, model: str) -> Generator:
     return RemoteGenerator(server, model, config.api_window)
 
 
+def drawer(ocr: str = "auto") -> Drawer:
+    """What draws pages with what is cited marked in them: one for a process, whoever asks. `ocr` as in Config."""
+    from rag.sources.ocr import find_engine
+    from rag.sources.pictures import Drawer
+
+    return Drawer(find_engine() if ocr == "auto" else None)
+
+
 def asker(
     config: Config,
     among: Collection,
@@ -281,7 +371,9 @@ def asker(
     from rag.retrieval.current import Current
 
     by = embedder(config)
-    found = Current(lambda: among.state, lambda: retriever(config, among, by, pattern, only))
+    # What others do meanwhile is found, and if they embed it anew, with the embedder that it then takes.
+    make = partial(retriever, config, among, pattern=pattern, only=only)
+    found = Current(lambda: among.state, lambda: make(embedder(config)), among.turns)
     if config.rerank == READER and reader(config) is None:
         tell("The reader's weights did not come along: the best hits are read by late interaction, and quoted by rule.")
     chat_model = None if config.model == EXTRACTIVE else generator(config, tell=tell)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from rag.errors import UsageError
 from rag.generation.formats import Format
 from rag.generation.options import Precision
 
+AUTO = "auto"
 EXTRACTIVE = "extractive"
 REMOTE = "openai:"
 READER, LATE, NONE = "reader", "late", "none"
 MOST = 1000  # passages that can be asked for
 LONGEST_WINDOW = 10_000_000  # tokens
+VARIABLES_ALONE = {"API_KEY", "SERVE_TOKEN", "ROOTS", "APP_ALLOW"}  # RAG_… too, but no fields of a Config
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,7 @@ class Config:
 
     indexes: Path = Path("indexes")
     collection: str = "default"
-    embedder: str = "all-MiniLM-L6-v2"  # a name, a folder or a hub id of any SentenceTransformer
+    embedder: str = AUTO  # the collection's own, or a name, a folder or a hub id of any SentenceTransformer
     device: str = "auto"  # of the embedder: "auto", "cpu" or "cuda"
     model: str = EXTRACTIVE  # what writes answers: "extractive", or a chat model by name, folder or hub id
     passages: int = 8  # given to the writer
@@ -43,6 +47,7 @@ class Config:
     @classmethod
     def from_environment(cls, **given: object) -> Config:
         """Explicit settings first (None means not given), then variables, then defaults. Raises UsageError."""
+        _refuse_misspelt(os.environ)
         values: dict[str, object] = {}
         for name, default in _DEFAULTS.items():
             value, called = given.get(name), _OPTIONS.get(name, name)
@@ -56,7 +61,7 @@ class Config:
 _DEFAULTS: dict[str, object] = {
     "indexes": Path("indexes"),
     "collection": "default",
-    "embedder": "all-MiniLM-L6-v2",
+    "embedder": AUTO,
     "device": "auto",
     "model": EXTRACTIVE,
     "passages": 8,
@@ -88,6 +93,17 @@ _OPTIONS = {
     "seed": "--seed",
     "api_base": "--api-base",
 }
+
+
+def _refuse_misspelt(names: Iterable[str]) -> None:
+    """A variable that is nearly one of ours would be passed over in silence; what else begins so may be another
+    program's."""
+    ours = {name.upper() for name in _DEFAULTS} | VARIABLES_ALONE
+    for name in sorted(names):
+        short = name.removeprefix("RAG_")
+        near = get_close_matches(short, ours, n=1, cutoff=0.75) if short not in {name, *ours} else []
+        if near:
+            raise UsageError(f"{name} is no setting; did you mean RAG_{near[0]}? Nothing was done. Rename or unset it.")
 
 
 def _converted(name: str, value: object, kind: type, called: str) -> object:

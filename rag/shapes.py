@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from rag.notes import notes
 
+PRECISIONS = ("bf16", "int8", "int4", "nf4")  # that a model's needs are told for
+
 if TYPE_CHECKING:
+    from rag.generation.models import Model
     from rag.types import Answer, Citation, Hit, Passage, Span, SyncReport
 
 
@@ -80,4 +83,28 @@ def _origin(passage: Passage) -> dict[str, Any]:
     return {
         "origin": passage.origin,
         "article": {**asdict(article), "attribution": article.attribution} if article else None,
+    }
+
+
+def model_shape(model: Model) -> dict[str, Any]:
+    """A chat model of the table. Memory is in bytes, with one conversation's cache; a GGUF file has one precision."""
+    from rag.generation.cache import known_commit, present
+    from rag.generation.options import Precision
+    from rag.generation.precision import WORKSPACE, need
+
+    assert model.shape is not None, "every model of the table has its shape"
+    here = present(model)
+    memory: dict[str, int] = {p.value: need(model.shape, p, model.window) for p in Precision if p.value in PRECISIONS}
+    if model.is_gguf:
+        memory = {"as stored": model.bytes + model.shape.cache_bytes(4096) + WORKSPACE}
+    return {
+        "name": model.name,
+        "source": model.source,
+        "revision": known_commit(model),
+        "parameters": model.shape.parameters,
+        "memory": memory,
+        "window": model.window,
+        "licence": model.licence,
+        "commercial": model.commercial,
+        "path": str(here) if here else None,
     }

@@ -35,6 +35,10 @@ def say(message: str) -> None:
         print(plain(message), file=stream)
 
 
+def waiting(holder: str) -> None:
+    say(f"rag: Another process is writing ({holder}); waiting until it has ended. Ctrl-C stops waiting.")
+
+
 def show_json(value: object, stream: TextIO) -> None:
     """In ASCII where the stream could not show the rest, so that what is read back is what was written."""
     is_unicode = codecs.lookup(stream.encoding or "ascii").name == "utf-8"
@@ -42,7 +46,7 @@ def show_json(value: object, stream: TextIO) -> None:
 
 
 def counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 class StepProgress:
@@ -74,7 +78,8 @@ class StepProgress:
 
 
 def show_trained(what: str, steps: int, seconds: float, use: str, stream: TextIO) -> None:
-    print(plain(f"{what}: trained in {counted(steps, 'step')} and {seconds:,.0f} s."), file=stream)
+    done = f"trained in {counted(steps, 'step')} and {seconds:,.0f} s" if steps else "was trained to its end before"
+    print(plain(f"{what}: {done}."), file=stream)
     print(plain(f"Ask with it: {use}"), file=stream)
 
 
@@ -133,14 +138,18 @@ class SyncProgress:
         self._bar.update(self._task, description=plain(f"{name}: page {done} of {of} by OCR"))
 
     def stopped(self) -> str:
-        """How far it got, for whoever stops it. Empty when it had not begun."""
-        if not self._files:
-            return ""
-        are = "is" if self._files == 1 else "are"
-        return f"Stopped. {self._count()} {are} done; run the same command again to go on."
+        return stopped(self._files_done, self._files)
 
     def _count(self) -> str:
         return f"{self._files_done} of {counted(self._files, 'file')}"
+
+
+def stopped(done: int, files: int) -> str:
+    """How far a sync got, for whoever stops it. Empty when it had not begun."""
+    if not files:
+        return ""
+    are = "is" if files == 1 else "are"
+    return f"Stopped. {done} of {counted(files, 'file')} {are} done; run the same command again to go on."
 
 
 def combined(reports: Sequence[SyncReport]) -> SyncReport:
@@ -254,6 +263,11 @@ def show_sources(answer: Answer, stream: TextIO) -> None:
         passage = citation.passage
         print(f"[{citation.number}] {_named(passage)}", file=stream)
         print("    " + "\n    ".join(map(plain, passage.text.splitlines())), file=stream)
+
+
+def show_lines(lines: Sequence[str], stream: TextIO) -> None:
+    for line in lines:
+        print(plain(line), file=stream)
 
 
 def show_pairs(pairs: Mapping[str, Any], stream: TextIO) -> None:

@@ -134,6 +134,20 @@ class Reading:
     document: Document | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A file or an article as a collection holds it, whether anything could be read of it or not. `key` is the Entry's;
+    `revised` is when an article's revision was made (ISO 8601), and empty of anything else."""
+
+    key: bytes
+    name: str
+    uri: str
+    size: int
+    outcome: Outcome
+    origin: Origin = Origin.PRIVATE
+    revised: str = ""
+
+
 # ------------------------------------------------------------------------------------- passages and hits
 
 
@@ -208,6 +222,52 @@ class Hit:
     extract: Extract | None = None
 
 
+# ----------------------------------------------------------------------------------------------- evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Cited:
+    """Where to look for a cited passage: a page of a file, by its path (`key`), as it was when it was indexed.
+
+    `text` is all that was read of that page, of which `text[start:end]` is cited; `span` (also offsets into it) are the
+    words that answer, if they are on this page.
+    """
+
+    key: bytes
+    version: str
+    page: int
+    text: str
+    start: int
+    end: int
+    span: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rectangle:
+    """In pixels of a picture, from its upper left; `right` and `bottom` are the first that no longer belong to it."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A page as it is printed, with what is cited marked in it, a rectangle a line.
+
+    `problem` is empty when all of it is marked. Otherwise it says what is not, fit to be shown: a place that is in
+    doubt is left unmarked. `png` is empty where the page itself could not be drawn.
+    """
+
+    png: bytes
+    width: int
+    height: int
+    lines: tuple[Rectangle, ...] = ()
+    span: tuple[Rectangle, ...] = ()
+    problem: str = ""
+
+
 # ------------------------------------------------------------------------------------------------ answers
 
 
@@ -251,7 +311,7 @@ class Written:
     `confidence` is how probable it holds that the hits answer the question, from 0 to 1: what it refuses by; None for
     a writer that does not know. `spans` are the shortest stretches that answer, surest first. A `verbatim` text is made
     of quotations with their markers: nothing in it is to be set right. `used` counts the leading hits that it had room
-    for in the end, None for all that it was given; `notes` say why.
+    for in the end, None for all that it was given; `notes` say why. `prompt` is what a model was sent, word for word.
     """
 
     confidence: float | None = None
@@ -259,6 +319,7 @@ class Written:
     verbatim: bool = False
     used: int | None = None
     notes: tuple[str, ...] = ()
+    prompt: tuple[Message, ...] = ()
 
 
 Writing: TypeAlias = "abc.Generator[str, None, Written]"  # a text, piece by piece; `Generator` is a chat model below
@@ -274,7 +335,8 @@ class Answer:
     `unsupported` are sentences of `text` that no cited passage bears out; `repaired` are those whose citation was
     missing or wrong and was set right; `dropped_markers` are markers the model made up, which were taken out.
     `understood` is the question as it was searched for: a follow-up, in words that stand alone. `forgotten` counts the
-    earliest exchanges, for which the prompt had no room. `timings` are seconds by stage.
+    earliest exchanges, for which the prompt had no room. `prompt` is what a chat model was sent, empty where none was
+    asked. `timings` are seconds by stage.
     """
 
     question: str
@@ -292,6 +354,7 @@ class Answer:
     repaired: tuple[str, ...] = ()
     understood: str = ""
     forgotten: int = 0
+    prompt: tuple[Message, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -6,8 +6,9 @@ import faulthandler
 import hashlib
 import os
 import sys
+import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.thread import _threads_queues  # type: ignore[attr-defined]
 from pathlib import Path
 
@@ -18,6 +19,49 @@ from rag.index.collection import Collection
 from rag.types import Document, Entry, Fingerprint, Mark, Outcome, Reading, Status
 
 DIMENSION = 64
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--torture", action="store_true", help="as many rounds as `make torture` runs")
+    parser.addoption("--fault", type=int, action="append", metavar="ROW", help="only what proves this row of the table")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With --fault, only the tests that are marked with one of these rows (tests/faults.py has the table)."""
+    if wanted := set(config.getoption("--fault") or ()):
+        kept = [item for item in items if wanted & {row for mark in item.iter_markers("fault") for row in mark.args}]
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept
+
+
+@pytest.fixture
+def rounds(request: pytest.FixtureRequest) -> int:
+    """How often a sweep goes round: `@pytest.mark.rounds(few, many)`, of which `make torture` runs the many."""
+    few, many = request.node.get_closest_marker("rounds").args
+    return int(many if request.config.getoption("--torture") else few)
+
+
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    """A folder in memory where there is such a place: a thousand rounds of fsync would only measure the disk."""
+    place = Path("/dev/shm")
+    within = place if os.access(place, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="beluga-rag-tests-", dir=within) as folder:
+        yield Path(folder)
+
+
+FIGURES: list[str] = []
+
+
+@pytest.fixture
+def figure() -> Callable[[str], None]:
+    """Takes a line that is shown at the end of the run."""
+    return FIGURES.append
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in FIGURES:
+        terminalreporter.write_line(line)
 
 
 def pytest_unconfigure() -> None:

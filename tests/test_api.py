@@ -196,8 +196,16 @@ def test_models_and_health() -> None:
         assert served.ask(None, "/health") == (200, {"status": "ok"})
         status, reply = served.ask(None, "/v1/models")
         assert (status, [model["id"] for model in reply["data"]]) == (200, ["reports"])
-        assert served.ask(None, "/v1/nothing")[0] == 404
-        assert served.ask(None)[0] == 405
+        for path, status, message in (
+            ("/v1/nothing", 404, "There is no /v1/nothing here; there is /v1/chat/completions."),
+            ("/v1/chat/completions", 405, "/v1/chat/completions does not take GET."),
+        ):
+            code, reply = served.ask(None, path)
+            assert (code, reply["error"]["message"], reply["error"]["type"]) == (
+                status,
+                message,
+                "invalid_request_error",
+            )
 
 
 # ----------------------------------------------------------------------------------------------- errors
@@ -228,7 +236,7 @@ def test_bad_requests_say_what_is_wrong(body: Any, says: str) -> None:
         for stream in (False, True):
             sent = {**body, "stream": stream} if isinstance(body, dict) else body
             status, reply = served.ask(sent)
-            assert status == 400
+            assert status == (404 if "There is no model" in says else 400)
             assert says in reply["error"]["message"]
             assert reply["error"]["type"] == "invalid_request_error"
 

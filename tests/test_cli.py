@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from conftest import Shelf, WordEmbedder
 from rag import compose
 from rag.cli import main
 from rag.index.collection import Collection
+from rag.index.lock import writing
 
 NOTES = {
     "fox.txt": "The red fox lives in the forest of Arden. It hunts at night.",
@@ -111,6 +113,7 @@ def test_people_get_words_and_sources(rag: Run, folder: Path) -> None:
     assert out.startswith(" 1. sub/owl.md")
 
 
+@pytest.mark.fault(24)
 def test_it_abstains_and_shows_what_it_looked_at(rag: Run, folder: Path) -> None:
     rag("index", folder)
     code, answer, _ = rag("ask", "What is the boiling point of tungsten?", "--json")
@@ -132,6 +135,7 @@ def test_second_run_embeds_nothing_and_never_loads_the_model(rag: Run, folder: P
     assert (report["unchanged"], report["embedded"], last) == (3, 0, "0 []")
 
 
+@pytest.mark.fault(8)
 def test_sync_follows_the_folder(rag: Run, folder: Path) -> None:
     for i in range(6):
         (folder / f"filler{i}.txt").write_text(f"Filler number {i} is about nothing.")
@@ -165,6 +169,7 @@ def test_one_file_of_an_indexed_folder_is_a_part_of_it(rag: Run, folder: Path) -
     assert [file["document"] for file in report["files"]] == ["sub/owl.md"]
 
 
+@pytest.mark.fault(9)
 def test_a_folder_that_is_not_there_any_more_loses_nothing(rag: Run, folder: Path) -> None:
     rag("index", folder)
     folder.rename(folder.with_name("unmounted"))
@@ -178,6 +183,7 @@ def test_a_folder_that_is_not_there_any_more_loses_nothing(rag: Run, folder: Pat
     assert rag("index", folder, "--prune", "--json")[1]["removed"] == 3
 
 
+@pytest.mark.fault(5)
 def test_info_verify_repair_remove(rag: Run, folder: Path, tmp_path: Path) -> None:
     rag("index", folder)
     _, info, _ = rag("info", "--json")
@@ -198,6 +204,7 @@ def test_info_verify_repair_remove(rag: Run, folder: Path, tmp_path: Path) -> No
     assert rag("info")[0] == 2
 
 
+@pytest.mark.fault(23, 31)
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
@@ -233,6 +240,7 @@ def test_bad_input_is_one_line_and_an_exit_code(rag: Run, arguments: tuple[str, 
     assert err.startswith("rag: ")
 
 
+@pytest.mark.fault(31)
 @pytest.mark.parametrize(
     ("variable", "value", "says"),
     [
@@ -245,6 +253,11 @@ def test_bad_input_is_one_line_and_an_exit_code(rag: Run, arguments: tuple[str, 
         ),
         ("RAG_OCR", "on", "RAG_OCR is 'on'; it takes auto or off."),
         ("RAG_DEVICE", "tpu", "RAG_DEVICE is 'tpu'; it takes auto, cpu or cuda."),
+        (
+            "RAG_PASAGES",
+            "5",
+            "RAG_PASAGES is no setting; did you mean RAG_PASSAGES? Nothing was done. Rename or unset it.",
+        ),
     ],
 )
 def test_a_setting_is_called_what_the_user_called_it(
@@ -331,6 +344,7 @@ def command(*arguments: object, **variables: str) -> dict[str, Any]:
     }
 
 
+@pytest.mark.fault(32)
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("arguments", [("info",), ("info", "--json"), ("--help",)])
 def test_an_output_that_cannot_be_written_is_one_line(shelved: Path, arguments: tuple[str, ...]) -> None:
@@ -352,6 +366,7 @@ def test_an_output_that_lacks_characters_shows_what_it_can(shelved: Path) -> Non
     assert found["hits"][0]["text"] == "Ants dig — deep."
 
 
+@pytest.mark.fault(32)
 def test_stopping_says_how_far_it_got(rag: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Impatient(WordEmbedder):
         """Somebody presses Ctrl-C while the second window is embedded."""
@@ -385,6 +400,7 @@ def test_paths_that_overlap_are_indexed_once(rag: Run, folder: Path, monkeypatch
     assert sorted(file["document"] for file in report["files"]) == sorted([*NOTES, "hare.txt"])
 
 
+@pytest.mark.fault(24)
 def test_an_empty_folder(rag: Run, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
@@ -394,6 +410,7 @@ def test_an_empty_folder(rag: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "indexes").exists()
 
 
+@pytest.mark.fault(23)
 @pytest.mark.parametrize(
     "question",
     [
@@ -415,6 +432,7 @@ def test_awkward_questions_are_answered_or_declined(rag: Run, folder: Path, ques
         assert code == 0 or (code == 2 and err.startswith("rag: "))
 
 
+@pytest.mark.fault(7)
 def test_another_embedder_is_refused_with_the_names_of_both(
     rag: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -433,6 +451,7 @@ def test_another_embedder_is_refused_with_the_names_of_both(
         assert "Nothing was changed" in err
 
 
+@pytest.mark.fault(21)
 def test_a_missing_model_says_what_to_do(rag: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rag("index", folder)
     code, _, err = rag("ask", "fox?", "--model", "no-such-model")
@@ -444,34 +463,148 @@ def test_a_missing_model_says_what_to_do(rag: Run, folder: Path, monkeypatch: py
     assert "StableBeluga-7B" in err
 
 
-def start(folder: Path, indexes: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "rag.cli", "index", str(folder), "--indexes", str(indexes)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+# The command line with an embedder that comes to its second window, closes standard output, and waits to be stopped.
+WAITING = [
+    sys.executable,
+    "-c",
+    f"import os, signal, sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); from conftest import WordEmbedder\n"
+    "from rag import cli, compose\n"
+    "class Waiting(WordEmbedder):\n"
+    "    def embed_passages(self, texts):\n"
+    "        if self.texts: os.close(1); signal.pause()\n"
+    "        return super().embed_passages(texts)\n"
+    "compose.embedder = lambda _: Waiting(); sys.exit(cli.main())",
+]
 
 
+@pytest.mark.fault(1, 32)
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
-def test_stopped_and_continued(rag: Run, tmp_path: Path, number: signal.Signals, code: int) -> None:
-    folder = tmp_path / "many"
+def test_stopped_and_continued(
+    rag: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
+) -> None:
+    folder, by = tmp_path / "many", WordEmbedder()
     folder.mkdir()
     for i in range(400):
-        (folder / f"{i}.txt").write_text(f"Document {i}. " + f"It speaks of subject number {i} at some length. " * 60)
-    indexes = tmp_path / "indexes"
-    with start(folder, indexes) as running:
-        lock = indexes / "default" / "writer.lock"
-        while not (lock.exists() and lock.read_text()):  # begun: the lock is held
-            assert running.poll() is None
+        (folder / f"{i}.txt").write_text(f"Document {i}. It speaks of number {i}.")
+    with subprocess.Popen(
+        [*WAITING, "index", str(folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout is not None
+        assert running.stdout.read() == ""
         running.send_signal(number)
-        running.communicate(timeout=20)
+        began = time.monotonic()
+        _, said = running.communicate(timeout=20)
+        assert time.monotonic() - began < 2
         assert running.returncode == code
-    if (indexes / "default" / "ledger.sqlite").exists():
-        assert rag("verify")[0] == 0
-    done, report, said = rag("index", folder, "--json")
-    assert done == 0, said
-    assert report["added"] + report["unchanged"] == 400
-    assert {file["status"] for file in report["files"]} == {"indexed"}
+    done = {file.document for file in Collection(tmp_path / "indexes", "default").files()}
+    assert 0 < len(done) < 400
+    told = f"Stopped. {len(done)} of 400 files are done; run the same command again to go on.\n"
+    assert said == ("" if number is signal.SIGKILL else told)
+    assert rag("verify")[0] == 0
+    monkeypatch.setattr(compose, "embedder", lambda _: by)
+    code, out, err = rag("index", folder)
+    assert (code, err) == (0, "")
+    assert f"Resumed: {len(done)} of 400 files were already done." in out
+    assert len(by.texts) == 400 - len(done)
+    assert rag("verify")[0] == 0
+    assert "Resumed" not in rag("index", folder)[1]
+
+
+@pytest.mark.fault(4)
+def test_another_writer_is_named_or_waited_for(rag: Run, shelved: Path, folder: Path) -> None:
+    holder = (
+        "import sys; from pathlib import Path; from rag.index.lock import writing\n"
+        "with writing(Path(sys.argv[1])): print('held', flush=True); sys.stdin.readline()"
+    )
+    command = [sys.executable, "-c", holder, str(shelved / "writer.lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        code, out, err = rag("index", folder)
+        assert (code, out) == (4, "")
+        held = rf"\(pid {other.pid}, since \d\d:\d\d\)"
+        assert re.match(rf"rag: Another process is writing to {shelved} {held}\. Nothing was changed; .*--wait", err)
+        assert rag("search", "ants", "--json")[1]["hits"], "reading goes on"
+        with subprocess.Popen(
+            [*PROBE, "index", str(folder), "--wait"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as waiting:
+            assert waiting.stderr is not None
+            assert re.match(rf"rag: Another process is writing {held}; waiting", waiting.stderr.readline())
+            assert waiting.poll() is None
+            other.stdin.write("\n")
+            other.stdin.flush()
+            out, err = waiting.communicate(timeout=60)
+        assert (waiting.returncode, err) == (0, "")
+        assert out.startswith("3 new")
+
+
+@pytest.mark.fault(4)
+def test_who_waits_can_be_stopped(rag: Run, shelved: Path, folder: Path) -> None:
+    with (
+        writing(shelved / "writer.lock"),
+        subprocess.Popen(
+            [*PROBE, "index", str(folder), "--wait"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as waiting,
+    ):
+        assert waiting.stderr is not None
+        assert f"pid {os.getpid()}" in waiting.stderr.readline()
+        waiting.send_signal(signal.SIGINT)
+        _, err = waiting.communicate(timeout=20)
+        assert (waiting.returncode, err[:8]) == (130, "Stopped.")
+
+
+@pytest.mark.fault(8, 32)
+def test_clocks_decide_nothing(rag: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another content of the same size and time is a change; another time alone is none, not even one before 1970."""
+    by = WordEmbedder()
+    monkeypatch.setattr(compose, "embedder", lambda config: by)
+    monkeypatch.setenv("RAG_RERANK", "none")
+    rag("index", folder)
+    fox, owl, price = folder / "fox.txt", folder / "sub/owl.md", folder / "sub/price.csv"
+    before = fox.stat()
+    fox.write_text(fox.read_text().replace("Arden", "Adern"))
+    os.utime(fox, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert fox.stat().st_size == before.st_size
+    os.utime(owl, (-(10**8), -(10**8)))
+    os.utime(price, (4 * 10**9, 4 * 10**9))
+    embedded = len(by.texts)
+    _, report, _ = rag("index", folder, "--json")
+    assert (report["changed"], report["unchanged"], len(by.texts) - embedded) == (1, 2, 1)
+    assert "Adern" in rag("search", "fox", "--json")[1]["hits"][0]["text"]
+
+
+@pytest.mark.fault(18)
+def test_no_file_name_reaches_the_terminal_as_it_is(rag: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compose, "embedder", lambda config: WordEmbedder())
+    monkeypatch.setenv("RAG_RERANK", "none")
+    folder = os.fsencode(tmp_path / "names")
+    os.mkdir(folder)
+    names = [
+        b"caf\xe9_\xff.txt",
+        b"a\nb.txt",
+        b"\x1b[31mred.txt",
+        "\u202egnp.txt".encode(),
+        b"<b>.txt",
+        b"x" * 251 + b".txt",
+    ]
+    for n, name in enumerate(names):
+        with open(folder + b"/" + name, "w") as file:
+            file.write(f"findable{n} words")
+    with open(folder + b"/\x1b]0;title\x07.zip", "w") as file:
+        file.write("no document")
+    shown = rag("index", tmp_path / "names")[1]
+    for n in range(len(names)):
+        code, out, _ = rag("search", f"findable{n}")
+        assert code == 0
+        assert f"findable{n} words" in out
+        shown += out + rag("search", f"findable{n}", "--json")[2]
+    assert "caf\ufffd_\ufffd.txt" in shown
+    assert not {"\x1b", "\x07", "\u202e", "\udcff", "\xff"} & set(shown)
     assert rag("verify")[0] == 0
 
 
+@pytest.mark.fault(32)
 def test_a_closed_pipe_is_silent(folder: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "rag.cli", "index", str(folder), "--indexes", str(tmp_path / "i"), "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
@@ -496,6 +629,7 @@ def mounted(script: str, disk: Path, size: str) -> subprocess.CompletedProcess[s
     return done
 
 
+@pytest.mark.fault(32)
 @MOUNTS
 def test_a_read_only_disk_can_be_asked_and_not_written(folder: Path, tmp_path: Path) -> None:
     rag_, disk = f"{sys.executable} -m rag.cli", tmp_path / "disk"
@@ -514,6 +648,7 @@ def test_a_read_only_disk_can_be_asked_and_not_written(folder: Path, tmp_path: P
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.fault(3)
 @MOUNTS
 def test_a_full_disk_loses_nothing(folder: Path, tmp_path: Path) -> None:
     """A disk of 1 MB: the index fills it, says so with exit code 7, and what was acknowledged stays."""

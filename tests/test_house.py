@@ -29,7 +29,7 @@ HEAVY = (
 
 
 def level(module: str) -> float:
-    """0 types, errors; encoder; 1 the wings; 2 answer, config; 3 evaluation, what shows and serves; 4 faces."""
+    """0 types, errors; encoder; 1 the wings; 2 answer, config, history; 3 evaluation, what shows, serves; 4 faces."""
     parts = module.split(".")
     first = parts[1] if len(parts) > 1 else ""
     if first in {"", "types", "errors"}:
@@ -38,8 +38,9 @@ def level(module: str) -> float:
         return 0.5
     if first in WINGS:
         return 1
-    third = ("evaluation", "terminal", "shapes", "notes", "api")
-    return {"answer": 2, "config": 1.5, "compose": 2, **dict.fromkeys(third, 3)}.get(first, 4)
+    second = ("answer", "compose", "history", "shapes", "notes")
+    third = ("evaluation", "terminal", "api")
+    return {"config": 1.5, **dict.fromkeys(second, 2), **dict.fromkeys(third, 3)}.get(first, 4)
 
 
 def name_of(path: Path) -> str:

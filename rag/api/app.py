@@ -72,12 +72,23 @@ def app(
             return refusal(error)
         return Answering(asker, asked, passages, desk, wire.Completion(model))
 
+    async def nothing_there(request: Request, error: Exception) -> Response:
+        return problem(404, f"There is no {request.url.path[:80]} here; there is /v1/chat/completions.")
+
+    async def another_method(request: Request, error: Exception) -> Response:
+        allowed = getattr(error, "headers", None) or {}
+        return problem(405, f"{request.url.path[:80]} does not take {request.method[:20]}.", **allowed)
+
     routes = [
         Route("/health", health),
         Route("/v1/models", models),
         Route("/v1/chat/completions", chat, methods=["POST"]),
     ]
-    return Starlette(routes=routes, middleware=[Middleware(Guard, token=token, local=local)])
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(Guard, token=token, local=local)],
+        exception_handlers={404: nothing_there, 405: another_method},
+    )
 
 
 class Guard:

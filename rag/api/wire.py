@@ -25,12 +25,16 @@ class Asked:
     stream: bool
 
 
+class UnknownModelError(UsageError):
+    """A request names another model than the one that there is."""
+
+
 def asked(body: Any, model: str) -> Asked:
     """What a request's JSON asks. Raises UsageError."""
     if not isinstance(body, dict) or not isinstance(body.get("messages"), list) or not body["messages"]:
         raise UsageError('The body must be a JSON object with "messages", a list that is not empty.')
     if body.get("model") not in (None, "", model):
-        raise UsageError(f"There is no model {str(body['model'])[:80]!r} here; there is {model!r}.")
+        raise UnknownModelError(f"There is no model {str(body['model'])[:80]!r} here; there is {model!r}.")
     if len(body["messages"]) > MOST_MESSAGES:
         raise UsageError(f"There are {len(body['messages'])} messages; the limit is {MOST_MESSAGES}.")
     said = [(_role(message), _text(message)) for message in body["messages"]]
@@ -113,6 +117,8 @@ def problem(message: str, kind: str, code: str | None = None) -> dict[str, Any]:
 
 def problem_of(error: RagError) -> tuple[int, dict[str, Any]]:
     """The HTTP status and body of an error."""
+    if isinstance(error, UnknownModelError):
+        return 404, problem(str(error), "invalid_request_error", "model_not_found")
     if isinstance(error, UsageError):
         return 400, problem(str(error), "invalid_request_error")
     return (503 if isinstance(error, ModelError) else 500), problem(str(error), "server_error")

@@ -125,8 +125,9 @@ def _is_guarded(host: str, token: str) -> bool:
     if is_loopback(host):
         return True
     if len(token) < SHORTEST_TOKEN:
+        short = f"RAG_SERVE_TOKEN has {len(token)} characters. " if token else ""
         raise UsageError(
-            f"--host {host} lets other machines ask your documents. Set RAG_SERVE_TOKEN to a secret of at least "
+            f"{short}--host {host} lets other machines ask your documents. Set RAG_SERVE_TOKEN to a secret of at least "
             f"{SHORTEST_TOKEN} characters, which they then have to send as a bearer token, or leave --host out."
         )
     return False

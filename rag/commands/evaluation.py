@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from rag import terminal
-from rag.commands import Command
+from rag.commands import Command, add_progress_option
 from rag.commands.models import add_model_options, model_options
+from rag.progress import question_progress
 
 if TYPE_CHECKING:
     from rag.config import Config
     from rag.encoder.embed import TextEmbedder
-    from rag.evaluation.explain import Stage
     from rag.evaluation.questions import BadRow
     from rag.evaluation.record import LostBy
     from rag.evaluation.run import Progress, Report
@@ -47,6 +47,7 @@ def add(command: Command) -> None:
         metavar="METRIC=VALUE",
         help="exit with 1 when a figure is worse (higher, where lower is better); may be repeated",
     )
+    add_progress_option(evaluate)
     compare = command("compare", _compare, "what changed between two runs, and how surely")
     compare.add_argument("before", type=Path, metavar="A")
     compare.add_argument("after", type=Path, metavar="B")
@@ -87,7 +88,7 @@ def _eval(options: argparse.Namespace) -> int:
 def _measured(options: argparse.Namespace, examples: Sequence[Example], skipped: Sequence[BadRow]) -> Report:
     from rag import compose
     from rag.answer import Asker
-    from rag.evaluation import show
+    from rag.evaluation.explain import losses, tracer
     from rag.evaluation.run import evaluate, evaluate_retrieval
 
     config = _config(options, **model_options(options))
@@ -99,10 +100,10 @@ def _measured(options: argparse.Namespace, examples: Sequence[Example], skipped:
     settings = _settings(config, collection, by, options)
     if examples:
         retriever.retrieve(examples[0].question, 1)  # engines are loaded outside of the measured time
-    with show.progress("questions") as progress:
+    with question_progress(options.progress) as progress:
         how: _How = {
             "settings": settings,
-            "lost_by": _lost_by(_stages(config, collection, by, options.k)),
+            "lost_by": losses(tracer(config, collection, by, options.k)),
             "skipped": skipped,
             "progress": progress,
         }
@@ -127,23 +128,6 @@ class _How(TypedDict):
     lost_by: LostBy
     skipped: Sequence[BadRow]
     progress: Progress
-
-
-def _stages(config: Config, collection: Collection, by: TextEmbedder, k: int) -> Callable[[str], list[Stage]]:
-    """What the stages of retrieval give for a question of which the first `k` hits are wanted."""
-    from rag import compose
-    from rag.evaluation.explain import stages
-    from rag.retrieval.fuse import Hybrid
-
-    fused = Hybrid(collection.index(), by)
-    reranked = compose.reranker(config, fused, by) if config.rerank != "none" else None
-    return lambda question: stages(question, fused, reranked, k)
-
-
-def _lost_by(through: Callable[[str], list[Stage]]) -> LostBy:
-    from rag.evaluation.explain import lost_by
-
-    return lambda example: lost_by(example.question, example.evidence, through(example.question))
 
 
 def _warnings(examples: Sequence[Example], collection: Collection) -> Iterator[str]:
@@ -214,14 +198,14 @@ def _explain(options: argparse.Namespace) -> int:
     from rag.answer import clean_question
     from rag.config import whole_number
     from rag.evaluation import show
-    from rag.evaluation.explain import explain, missing_from
+    from rag.evaluation.explain import explain, missing_from, tracer
     from rag.types import Evidence
 
     page = options.page and whole_number("--page", options.page, most=None)
     config = _config(options)
     question = clean_question(options.question)
     collection = compose.collection(config)
-    through = _stages(config, collection, compose.embedder(config), config.passages)(question)
+    through = tracer(config, collection, compose.embedder(config), config.passages)(question)
     explanation = explain(question, Evidence(options.document, page), through)
     if not explanation.passages:
         explanation = replace(explanation, verdict=missing_from(collection.files(), options.document, page))

@@ -5,17 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rag import terminal
 from rag.commands import Command
 from rag.errors import UsageError
+from rag.shapes import PRECISIONS, model_shape
 
-if TYPE_CHECKING:
-    from rag.generation.models import Model
-
-
-COLUMNS = ("name", "parameters", "bf16", "int8", "int4", "nf4", "here", "commercial use", "licence")
+COLUMNS = ("name", "parameters", *PRECISIONS, "here", "commercial use", "licence")
 
 
 def add(command: Command) -> None:
@@ -42,7 +39,7 @@ def _models(options: argparse.Namespace) -> int:
 
     if options.action == "fetch":
         return _fetch(options)
-    rows = [_described(model) for model in MODELS.values()]
+    rows = [model_shape(model) for model in MODELS.values()]
     if options.json:
         terminal.show_json(rows, sys.stdout)
     else:
@@ -65,30 +62,6 @@ def _fetch(options: argparse.Namespace) -> int:
     return 0
 
 
-def _described(model: Model) -> dict[str, Any]:
-    """One row of the table. Memory is in bytes, with the cache of one conversation; a GGUF file has one precision."""
-    from rag.generation.cache import known_commit, present
-    from rag.generation.options import Precision
-    from rag.generation.precision import WORKSPACE, need
-
-    assert model.shape is not None, "every model of the table has its shape"
-    here = present(model)
-    memory: dict[str, int] = {p.value: need(model.shape, p, model.window) for p in Precision if p.value in COLUMNS}
-    if model.is_gguf:
-        memory = {"as stored": model.bytes + model.shape.cache_bytes(4096) + WORKSPACE}
-    return {
-        "name": model.name,
-        "source": model.source,
-        "revision": known_commit(model),
-        "parameters": model.shape.parameters,
-        "memory": memory,
-        "window": model.window,
-        "licence": model.licence,
-        "commercial": model.commercial,
-        "path": str(here) if here else None,
-    }
-
-
 def _table(rows: list[dict[str, Any]]) -> Iterator[str]:
     cells = [COLUMNS, *(_cells(row) for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(COLUMNS))]
@@ -101,7 +74,7 @@ def _table(rows: list[dict[str, Any]]) -> Iterator[str]:
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     memory = {name: f"{size / 1e9:.1f}" for name, size in row["memory"].items()}
-    sizes = [memory.get(name, "-") for name in COLUMNS[2:6]]
+    sizes = [memory.get(name, "-") for name in PRECISIONS]
     if "as stored" in memory:
         sizes = ["-", "-", memory["as stored"], "-"]
     return (

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rag import terminal
 from rag.commands import Command
-from rag.errors import UsageError
+from rag.errors import StorageError, UsageError
 from rag.training.state import steps_kept
 from rag.training.steps import Progress, Settings
 
@@ -91,7 +91,7 @@ def _reader(options: argparse.Namespace, lessons: Sequence[Any], settings: Setti
     network = ReaderNetwork.from_encoder(encoder.transformer, settings.seed)
     if base:
         load(network, weights.read(base))
-    terminal.say(f"rag: {len(lessons):,} questions. Looking for passages that only seem to answer …")
+    terminal.say(f"rag: {terminal.counted(len(lessons), 'question')}. Looking for passages that only seem to answer …")
     negatives = mine(lessons, TextEmbedder(encoder))
     with _watched(options.out, "Training of the reader") as log:
         train(network, Pairs.of(encoder), lessons, negatives, options.out, settings, log.step)
@@ -137,8 +137,8 @@ def _exercises(config: Config, lessons: Sequence[Any]) -> list[Exercise]:
     from rag.reader.mining import mine
     from rag.types import Passage
 
-    terminal.say(f"rag: {len(lessons):,} questions. Looking for passages that only seem to answer …")
-    negatives = mine(lessons, compose.embedder(config))
+    terminal.say(f"rag: {terminal.counted(len(lessons), 'question')}. Looking for passages that only seem to answer …")
+    negatives = mine(lessons, compose.named_embedder(config))
     passages: dict[tuple[str, str], Passage] = {}
     for lesson in lessons:
         named, text = lesson.title or lesson.group.partition(":")[2], lesson.context
@@ -183,7 +183,7 @@ class _Log:
             folder.mkdir(parents=True, exist_ok=True)
             self._file = (folder / "losses.jsonl").open("a", encoding="utf-8")
         except OSError as error:
-            raise UsageError(f"{folder} cannot be written to: {error.strerror}. Nothing was trained.") from error
+            raise StorageError(f"Cannot write {folder}: {error.strerror}. Nothing was trained.") from error
         self._folder, self._title, self._bar = folder, title, bar
         self.last: dict[str, Any] = {"step": 0, "seconds": 0.0, "losses": {}}
 

@@ -7,8 +7,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from rag import terminal
-from rag.commands import Command
+from rag.commands import Command, add_progress_option
 from rag.errors import UsageError
+from rag.progress import sync_progress
 from rag.shapes import sync_shape
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ def add(command: Command) -> None:
     made.add_argument("--lang", default="en", metavar="CODE", help="which Wikipedia (default: en)")
     made.add_argument("--api", default="", metavar="URL", help="another wiki's api.php")
     made.add_argument("--refresh", action="store_true", help="bring the articles held up to date")
+    made.add_argument("--remove", action="store_true", help="remove the articles named, which asks no wiki")
+    made.add_argument("--wait", action="store_true", help="if another process is writing, wait until it has ended")
+    add_progress_option(made)
 
 
 def _wikipedia(options: argparse.Namespace) -> int:
@@ -36,17 +40,30 @@ def _wikipedia(options: argparse.Namespace) -> int:
     from rag.config import Config
 
     config = Config.from_environment(indexes=options.indexes, collection=options.collection)
+    if options.remove:
+        return _remove(options, config)
     sources, notes = _sources(options, config)
     for source in sources:
         _ = source.found  # what does not exist or means several articles is said before a model is loaded
-    collection = compose.collection(config)
+    collection = compose.collection(config, terminal.waiting if options.wait else None)
     by = compose.embedder(config)
-    with terminal.SyncProgress(sys.stderr) as bar:
-        try:
-            report = terminal.combined([collection.sync(source, by, progress=bar) for source in sources])
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(bar.stopped()) from None
+    with sync_progress(options.progress, sys.stderr) as bar:
+        report = terminal.combined([collection.sync(source, by, progress=bar) for source in sources])
     _show(options, report, sources, notes)
+    return report.exit_code
+
+
+def _remove(options: argparse.Namespace, config: Config) -> int:
+    from rag import compose
+
+    if not options.titles or options.refresh or options.search or options.category or options.links_from:
+        raise UsageError("Name the articles to remove, as citations call them. Nothing was changed.")
+    dropped = compose.dropped_articles(config, options.titles)
+    report = compose.collection(config).sync(dropped, compose.embedder(config))
+    if options.json:
+        terminal.show_json(sync_shape(report), sys.stdout)
+    else:
+        terminal.show_sync(report, [], sys.stdout, dry=False)
     return report.exit_code
 
 

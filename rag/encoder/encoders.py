@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from rag.encoder.bert import graph
 from rag.encoder.checkpoint import Checkpoint
 from rag.encoder.engine import BATCH_TOKENS, Engine, batches, padded, stepped
+from rag.encoder.memory import in_smaller_batches
 from rag.encoder.quiet import quieten
 from rag.encoder.tokens import TextTokenizer, valid
 from rag.errors import ModelError
@@ -102,6 +103,7 @@ class TorchEncoder:
         except Exception as error:  # transformers raises whatever a model's files lead it into
             raise ModelError(f"{checkpoint.folder} cannot be loaded as a model: {error}") from error
         self._tokenizer = tokenizer
+        self._name = checkpoint.name
         self._batch = max(1, GPU_BATCH_TOKENS // checkpoint.max_tokens)
         self.dimension = int(self._model.get_embedding_dimension())
 
@@ -116,7 +118,12 @@ class TorchEncoder:
 
     def _encode(self, texts: Sequence[str], **options: Any) -> Any:
         clean = [valid(text) for text in texts]
-        return self._model.encode(clean, batch_size=self._batch, show_progress_bar=False, **options)
+
+        def run(batch: int) -> Any:
+            return self._model.encode(clean, batch_size=batch, show_progress_bar=False, **options)
+
+        found, self._batch = in_smaller_batches(run, self._batch, self._name)
+        return found
 
 
 def _model(checkpoint: Checkpoint) -> Any:

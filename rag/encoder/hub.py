@@ -132,7 +132,7 @@ def _downloaded(release: Release) -> Path:
 
     if constants.HF_HUB_OFFLINE:
         raise ModelError("HF_HUB_OFFLINE forbids a download: unset it, or give the folder of a model.")
-    _connect(constants.ENDPOINT)
+    connect(constants.ENDPOINT)
     try:
         return Path(
             snapshot_download(
@@ -146,7 +146,7 @@ def _downloaded(release: Release) -> Path:
         raise ModelError(f"{release.repo}@{release.revision[:12]} cannot be downloaded: {error}.") from error
 
 
-def _connect(endpoint: str) -> None:
+def connect(endpoint: str) -> None:
     """Raises ModelError unless the hub answers soon. Looking a name up knows no time limit, hence the thread."""
     from huggingface_hub import get_session
 

@@ -35,7 +35,7 @@ def question_card(prediction: Prediction) -> Html:
         expected.append(quote(place, evidence.text, "right"))
     found = got(prediction, SHOWN)
     body = tag("div", tag("div", tag("h3", "Expected"), *expected), tag("div", tag("h3", "Got"), *found))
-    return tag("details", tag("summary", example.question, tag("small", _fate(prediction))), body)
+    return tag("details", tag("summary", example.question, tag("small", fate(prediction))), body)
 
 
 def got(prediction: Prediction, most: int) -> list[Html]:
@@ -67,7 +67,8 @@ def _answer(prediction: Prediction) -> Html:
     return tag("p", lines[0], *(join([tag("br"), line]) for line in lines[1:]), class_=kind)
 
 
-def _fate(prediction: Prediction) -> str:
+def fate(prediction: Prediction) -> str:
+    """Where the evidence stands, or what lost it, and how sure the system was."""
     ranks = [rank for rank in prediction.ranks.get(Level.PASSAGE, ()) if rank is not None]
     parts = [f"evidence first at {min(ranks)}"] if ranks else []
     if not ranks and prediction.ranks.get(Level.PASSAGE):

@@ -7,16 +7,23 @@ so that a passage that just missed can be told from one that never had a chance.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from rag.config import NONE
 from rag.errors import UsageError
 from rag.evaluation.matching import matches, same_document
 from rag.generation.terms import terms
 from rag.retrieval.fuse import DEPTH, Hybrid
 from rag.retrieval.query import keywords
-from rag.types import Evidence, FileReport, Hit, Passage, Retriever
+from rag.types import Evidence, FileReport, Hit, Origin, Passage, Retriever
+
+if TYPE_CHECKING:
+    from rag.config import Config
+    from rag.encoder.embed import TextEmbedder
+    from rag.evaluation.record import LostBy
+    from rag.index.collection import Collection
 
 DEEP = 20_000  # passages looked through in the first stages
 DENSE, KEYWORD, SECTION, FUSED, RERANKED = "dense", "keyword", "section", "fused", "reranked"
@@ -78,6 +85,27 @@ def stages(question: str, fused: Hybrid, reranked: Reranker | None, k: int) -> l
         return [*found, Stage(FUSED, fused.retrieve(question, DEPTH), k)]
     again = Stage(RERANKED, reranked.retrieve(question, DEPTH), k)
     return [*found, Stage(FUSED, fused.retrieve(question, DEPTH), max(k, reranked.depth)), again]
+
+
+def tracer(
+    config: Config,
+    collection: Collection,
+    by: TextEmbedder,
+    k: int,
+    pattern: str | None = None,
+    only: Origin | None = None,
+) -> Callable[[str], list[Stage]]:
+    """What gives the stages of retrieval for a question of which the first `k` hits are wanted, over all documents or
+    those that a filter leaves."""
+    from rag import compose
+
+    fused = Hybrid(collection.index(pattern, only), by)
+    reranked = compose.reranker(config, fused, by) if config.rerank != NONE else None
+    return lambda question: stages(question, fused, reranked, k)
+
+
+def losses(trace: Callable[[str], list[Stage]]) -> LostBy:
+    return lambda example: lost_by(example.question, example.evidence, trace(example.question))
 
 
 def explain(question: str, evidence: Evidence, through: Sequence[Stage]) -> Explanation:

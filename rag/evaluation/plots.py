@@ -42,7 +42,7 @@ def curves(
 
 def histogram(title: str, values: Sequence[float], x_title: str, bins: int = 32) -> Html:
     """How values from 0 on spread. The longest percent of the tail is drawn into the last bin."""
-    low, high = 0.0, _bulk(values)[1]
+    low, high = 0.0, bulk(values)[1]
     share = [0.0] * bins
     for value in values:
         share[min(bins - 1, int((value - low) / (high - low) * bins))] += 1 / len(values)
@@ -58,13 +58,13 @@ def histogram(title: str, values: Sequence[float], x_title: str, bins: int = 32)
 def densities(title: str, series: Sequence[Series], x_title: str) -> Html:
     """How the values of several groups spread, each smoothed by a Gaussian kernel (Silverman's rule) and drawn to
     the same height, so that small groups are seen as well."""
-    low, high = _bulk([value for one in series for value in one.x])
+    low, high = bulk([value for one in series for value in one.x])
     low, high = low - (high - low) / 6, high + (high - low) / 6
     across, up = _scale(low, high, LEFT, WIDTH - RIGHT), _scale(0, 1, HEIGHT - BOTTOM, TOP + 6)
     at = [low + (high - low) * i / 119 for i in range(120)]
     drawn = [_x_axis(ticks(low, high), across, x_title), _y_axis([0.0], up, "density", labelled=False)]
     for one, colour in zip(series, COLOURS, strict=False):
-        heights = _density(one.x, at)
+        heights = density(one.x, at)
         curve = [(across(x), up(y)) for x, y in zip(at, heights, strict=True)]
         closed = [(across(low), up(0)), *curve, (across(high), up(0))]
         drawn.append(tag("polyline", points=_points(closed), class_=f"{colour} flat faint"))
@@ -98,20 +98,21 @@ def ticks(low: float, high: float, whole: bool = False) -> list[float]:
     return [step * (first + i) for i in range(int((high - step * first) / step + 1e-9) + 1)]
 
 
-def _bulk(values: Sequence[float]) -> tuple[float, float]:
+def bulk(values: Sequence[float]) -> tuple[float, float]:
     """The range of the values but for the longest percent of the tail; never empty."""
     ordered = sorted(values)
     low, high = ordered[0], ordered[int(0.99 * (len(ordered) - 1))]
     return low, high if high > low else low + (abs(low) or 1.0)
 
 
-def _density(values: Sequence[float], at: Sequence[float]) -> list[float]:
+def density(values: Sequence[float], at: Sequence[float]) -> list[float]:
+    """The values smoothed by a Gaussian kernel (Silverman's rule), 1 where they are densest."""
     import numpy as np
 
     sample = np.asarray(values, np.float64)
     width = (1.06 * sample.std() * len(sample) ** -0.2) or (at[-1] - at[0]) / 40
     found = np.exp(-0.5 * ((np.asarray(at)[:, None] - sample) / width) ** 2).sum(axis=1)
-    heights: list[float] = (found / found.max()).tolist()
+    heights: list[float] = (found / (found.max() or 1)).tolist()  # 0 where all values lie elsewhere
     return heights
 
 

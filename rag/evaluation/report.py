@@ -42,7 +42,7 @@ def report_page(
     return page(
         f"Evaluation: {name}",
         tag("h1", name),
-        tag("p", _summary(predictions, skipped), class_="soft"),
+        tag("p", summary(predictions, skipped), class_="soft"),
         tag("div", *_tiles(figures), class_="tiles"),
         tag("h2", "Curves"),
         tag("div", *_plots(predictions), class_="plots"),
@@ -124,7 +124,8 @@ def _range(which: Metric, figure: Figure) -> str:
     return f"{shown(which, figure.low)} – {shown(which, figure.high)}"
 
 
-def _summary(predictions: Sequence[Prediction], skipped: Sequence[BadRow]) -> str:
+def summary(predictions: Sequence[Prediction], skipped: Sequence[BadRow]) -> str:
+    """How many questions there were, and what became of them, in a sentence."""
     counts = {
         "question": len(predictions),
         "answerable": sum(p.example.answerable for p in predictions),
@@ -151,16 +152,17 @@ def _tiles(figures: Figures) -> Iterator[Html]:
 
 
 def _plots(predictions: Sequence[Prediction]) -> Iterator[Html]:
-    if recall := list(_recall_curves(predictions)):
+    if recall := list(recall_curves(predictions)):
         yield curves("Recall over the number retrieved", recall, "first k", "recall", steps=True)
     if graded := list(filter(is_graded, predictions)):
-        yield curves("Risk over coverage", list(_risk_curves(graded)), "share answered, surest first", "share wrong")
+        yield curves("Risk over coverage", list(risk_curves(graded)), "share answered, surest first", "share wrong")
     yield histogram("Time a question takes", [p.seconds for p in predictions], "seconds")
-    if scores := list(_score_series(predictions)):
+    if scores := list(score_series(predictions)):
         yield densities("Score of the best passage", scores, "score")
 
 
-def _recall_curves(predictions: Sequence[Prediction]) -> Iterator[Series]:
+def recall_curves(predictions: Sequence[Prediction]) -> Iterator[Series]:
+    """Recall over the number retrieved, for each level that has evidence."""
     ks = range(1, depth_of(predictions) + 1)
     for level in Level:
         ranked = [ranks for p in predictions if (ranks := p.ranks.get(level))]
@@ -169,14 +171,15 @@ def _recall_curves(predictions: Sequence[Prediction]) -> Iterator[Series]:
             yield Series(f"{level}s", list(ks), recall)
 
 
-def _risk_curves(predictions: Sequence[Prediction]) -> Iterator[Series]:
+def risk_curves(predictions: Sequence[Prediction]) -> Iterator[Series]:
+    """Share wrong over share answered; of graded questions only (`is_graded`)."""
     wrong, sure, best = wrong_and_confidence(predictions)
     coverage = [(i + 1) / len(wrong) for i in range(len(wrong))]
     yield Series("by the system's confidence, refusals last", coverage, risk_coverage(wrong, sure).tolist())
     yield Series("by the best passage's score", coverage, risk_coverage(wrong, best).tolist())
 
 
-def _score_series(predictions: Sequence[Prediction]) -> Iterator[Series]:
+def score_series(predictions: Sequence[Prediction]) -> Iterator[Series]:
     """The best passage's score, by what became of the question: apart is good."""
     kinds: dict[str, Callable[[Prediction], bool]] = {
         "right passage first": lambda p: p.example.answerable and p.hits[0].right,

@@ -141,8 +141,12 @@ def _run(
     skipped: Sequence[BadRow],
     progress: Progress | None,
 ) -> Report:
-    if len({example.id for example in examples}) < max(1, len(examples)):
-        raise UsageError("There are no questions to ask, or two have the same id. Nothing was changed.")
+    if not examples:
+        unusable = f": {len(skipped)} rows were read, and none can be used" if skipped else ""
+        raise UsageError(f"There are no questions to ask{unusable}. Nothing was changed.")
+    twice = [id_ for id_, times in Counter(example.id for example in examples).items() if times > 1]
+    if twice:
+        raise UsageError(f"Two questions have the id {twice[0]!r}. Nothing was changed; give each its own.")
     config = {"program": f"rag {__version__}", "questions": _fingerprint(examples), **settings}
     make_folder(out)
     with writing(out / LOCK):

@@ -13,6 +13,7 @@ from contextlib import closing
 from threading import Lock
 from typing import Any, Protocol
 
+from rag.encoder.memory import is_out_of_memory
 from rag.errors import OutOfMemoryError
 from rag.generation.decode.simple import simple_tokens
 from rag.generation.fetch import Tell, files_of, ignore
@@ -130,7 +131,7 @@ class LocalGenerator:
                 yield from tokens
             return
         except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             traceback.clear_frames(error.__traceback__)  # which hold the cache that was too large
         self._release()
@@ -152,13 +153,3 @@ class LocalGenerator:
     def _encode(self, messages: Sequence[Message]) -> list[int]:
         with self._words:
             return self._turns.prompt(messages)
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    """CUDA's allocator has an error of its own; cuBLAS, the driver and the processor's allocator say it in words."""
-    import torch
-
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    said = str(error).lower()
-    return any(words in said for words in ("out of memory", "can't allocate memory", "cublas_status_alloc_failed"))

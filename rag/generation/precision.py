@@ -53,10 +53,10 @@ class Choice:
 
 def machine(device: str) -> Machine:
     """As it is now: what other programs hold is not free."""
-    import torch
-
     ao, bnb = (importlib.util.find_spec(name) is not None for name in ("torchao", "bitsandbytes"))
     if device.startswith("cuda"):
+        import torch
+
         free = torch.cuda.mem_get_info(device)[0]
         return Machine(device, free, ao, bnb, torch.cuda.get_device_capability(device) >= INT4_CAPABILITY)
     import psutil

@@ -60,7 +60,8 @@ class PromptedWriter:
                 for piece in without_refusal(self._generator.stream(turns, reserve)):
                     shown = True
                     yield piece
-                return Written(confidence, used=used, notes=tuple(self._left_out(used, len(hits), reserve)))
+                notes = tuple(self._left_out(used, len(hits), reserve))
+                return Written(confidence, used=used, notes=notes, prompt=tuple(turns))
             except OutOfMemoryError:
                 if shown or (used <= 1 and reserve <= SHORT):
                     raise

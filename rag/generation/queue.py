@@ -226,6 +226,11 @@ def shared(key: Hashable, make: Callable[[], Generator]) -> Queued:
         return _LOADED[key]
 
 
+def loaded() -> list[Hashable]:
+    """The keys of all instances there are. Does not wait for one that is being made."""
+    return list(_LOADED)
+
+
 def release(key: Hashable) -> None:
     """Ends a model's work and lets go of it, so that another one has room."""
     with _LOADING:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rag.errors import DamagedError
 from rag.index.ledger import Ledger
+from rag.index.queries import Queries
+
+if TYPE_CHECKING:
+    from rag.types import Vectors
 
 
-def unfaithful(ledger: Ledger) -> list[str]:
+def unfaithful(ledger: Queries) -> list[str]:
     """Passages that are not the text of their document at their offsets."""
     problems = []
     for id_, document in ledger.documents():
@@ -24,19 +30,34 @@ def damages(ledger: Ledger) -> list[str]:
         return [str(error)]
 
 
+def side_damages(ledger: Ledger) -> list[str]:
+    """The same of the side, where there is one."""
+    side = ledger.side
+    try:
+        found = [*unfaithful(side), *unsearchable(side)] if side.exists else []
+    except DamagedError as error:
+        found = [str(error)]
+    return [f"the side ({'former' if side.is_former else 'unfinished'}): {problem}" for problem in found]
+
+
 def _unlisted(ledger: Ledger) -> list[str]:
     """Reads every file's row, which fails if one makes no sense."""
     _ = ledger.fingerprint, ledger.roots(), list(ledger.files())
     return []
 
 
-def unsearchable(ledger: Ledger) -> list[str]:
+def unsearchable(ledger: Queries) -> list[str]:
     """Vectors that no search would find, or of the wrong passage."""
-    import numpy as np
-
     problems = []
     for ids, vectors in ledger.vector_blocks():
-        lengths = np.linalg.norm(vectors, axis=1)
-        bad = np.flatnonzero(~np.isfinite(lengths) | (np.abs(lengths - 1) > 0.01))
-        problems += [f"the vector of passage {ids[i]} is not of unit length" for i in bad.tolist()]
+        problems += [f"the vector of passage {ids[i]} is not of unit length" for i in lengths_off(vectors)]
     return problems
+
+
+def lengths_off(vectors: Vectors) -> list[int]:
+    """The rows that are not of unit length."""
+    import numpy as np
+
+    lengths = np.linalg.norm(vectors, axis=1)
+    bad: list[int] = np.flatnonzero(~np.isfinite(lengths) | (np.abs(lengths - 1) > 0.01)).tolist()
+    return bad

@@ -31,7 +31,7 @@ _SENTENCE_END = re.compile(r"(?<=[.!?。！？])[\"'”’)\]]*\s+(?=[\"'“‘(
 _ABBREVIATION = re.compile(
     r"\b(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|No|Nos|Inc|Ltd|Co|Corp|vs|approx|Fig|Art|Sec|e\.g|i\.e|U\.S|U\.K)\.\s*$"
 )
-_NUMERIC_CELL = re.compile(r"(?<![\w.])[($€£¥-]*\d[\d,.]*\d?%?\)?(?!\w)|(?<=\s)[—–-](?=\s|$)")
+_NUMERIC_CELL = re.compile(r"(?<![\w.])[($€£¥-]{0,4}\d[\d,.]*\d?%?\)?(?!\w)|(?<=\s)[—–-](?=\s|$)")
 _YEARS_ONLY = re.compile(r"(?:[^\d\n]*\b(?:FY\s?)?(?:19|20)\d\d\b)+[^\d\n]*", re.IGNORECASE)  # a row of column heads
 _LINE = re.compile(r"[^\n]*\S[^\n]*")
 _PARAGRAPH_GAP = re.compile(r"\n[ \t]*\n")

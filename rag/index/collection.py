@@ -5,23 +5,41 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from contextlib import closing, suppress
+import threading
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rag.errors import DamagedError, FingerprintError, StorageError, UsageError
+from rag.errors import DamagedError, StorageError, UsageError
 from rag.index import audit, database, generation, publishing
+from rag.index.cited import cited
+from rag.index.fingerprints import require_same
+from rag.index.inventory import inventory
 from rag.index.ledger import Ledger
-from rag.index.lock import writer, writing
-from rag.index.names import told_apart
+from rag.index.lock import writing
+from rag.index.opened import Opened, opened
 from rag.index.stream import stream
-from rag.index.sync import Progress, plan, reported, sync
+from rag.index.sync import Progress, plan, reported, resumed, sync
 from rag.index.view import View
-from rag.types import Archive, Card, Embedder, FileReport, Fingerprint, Origin, Source, SyncReport
+from rag.types import (
+    Archive,
+    Card,
+    Cited,
+    Embedder,
+    FileReport,
+    Fingerprint,
+    Held,
+    Origin,
+    Passage,
+    Source,
+    SyncReport,
+)
 
 LEDGER = "ledger.sqlite"
 LOCK = "writer.lock"
+SIDE_LOCK = "reembed.lock"
 _NAME = re.compile(r"[^\W_][\w.-]{0,63}")
 
 
@@ -29,10 +47,11 @@ class Collection:
     """Sync, search, verify, repair. Cheap to make; files are opened when needed.
 
     Errors: UsageError for a bad or unknown name, FingerprintError for another embedder, LockedError while another
-    process writes, DamagedError and StorageError as they say.
+    process writes, DamagedError and StorageError as they say. `waiting` is told whom a writer waits for; without it, a
+    writer does not wait. Threads that share one for searching take `turns`.
     """
 
-    def __init__(self, indexes: Path, name: str) -> None:
+    def __init__(self, indexes: Path, name: str, waiting: Callable[[str], None] | None = None) -> None:
         if not _NAME.fullmatch(name):
             raise UsageError(
                 f"{name!r} is no name for a collection: use up to 64 letters, digits, dots, dashes and underscores, "
@@ -40,10 +59,12 @@ class Collection:
             )
         self.name = name
         self.home = indexes / name
+        self._waiting = waiting
+        self.turns = threading.RLock()
         self._ledger: Ledger | None = None
+        self._opened: int | None = None  # the ledger's inode
         self._snapshot: generation.Snapshot | None = None
         self._state: tuple[int, int] | None = None
-        self._cards: list[Card] = []
 
     # ------------------------------------------------------------------------------------------- writing
 
@@ -60,7 +81,10 @@ class Collection:
         the collection holds."""
         self._require_something(source, root)
         self._make_home()
-        with writing(self.home / LOCK), closing(self._writable(embedder.fingerprint)) as ledger:
+        with (
+            writing(self.home / LOCK, self._waiting) as finished,
+            closing(self._writable(embedder.fingerprint)) as ledger,
+        ):
             if root is not None:
                 ledger.add_root(root)
             before = generation.kind(ledger)
@@ -76,7 +100,9 @@ class Collection:
                 report = sync(ledger, source, embedder, **how)
             publish()
             now = generation.kind(ledger)
-        return report if now == before else replace(report, notes=(*report.notes, f"Vectors are indexed as {now} now."))
+        if now != before:
+            report = replace(report, notes=(*report.notes, f"Vectors are indexed as {now} now."))
+        return report if finished else resumed(report)
 
     def plan(
         self, source: Source, *, root: Path | None = None, prune: bool = False
@@ -90,21 +116,24 @@ class Collection:
 
     def repair(self) -> list[str]:
         """Rebuilds what can be rebuilt from the ledger, and says what was done. Needs no model and no source file."""
-        self._require()
-        with writing(self.home / LOCK), closing(Ledger.open(self.home / LEDGER)) as ledger:
+        self.require()
+        with writing(self.home / LOCK, self._waiting), closing(Ledger.open(self.home / LEDGER)) as ledger:
             if problems := audit.damages(ledger):
                 raise DamagedError(database.damaged_ledger(ledger.path, problems[0]))
             row = ledger.generation()
             damaged = generation.damages(self.home, row) if row else ["no index was published"]
+            if row and row.lingering:
+                damaged.append(f"BM25 still counted {row.lingering} passages that are gone")
+            done = _without_a_damaged_side(ledger)
             if not publishing.publish(ledger, self.home, rebuild=bool(damaged)):
-                return []
-            return [*damaged, f"index rebuilt from the ledger: {ledger.counts()['passages']} passages"]
+                return done
+            return [*done, *damaged, f"index rebuilt from the ledger: {ledger.counts()['passages']} passages"]
 
     def remove(self) -> None:
         """Deletes the collection, all at once as far as readers see."""
-        self._require()
+        self.require()
         self.close()
-        with writing(self.home / LOCK):
+        with writing(self.home / SIDE_LOCK, self._waiting), writing(self.home / LOCK, self._waiting):
             away = self.home.with_name(f".removed-{self.name}-{os.getpid()}")
             try:
                 self.home.rename(away)
@@ -127,15 +156,20 @@ class Collection:
     def index(self, pattern: str | None = None, only: Origin | None = None) -> View:
         """The collection as something to search; with a glob, only documents whose name it matches; with an origin,
         only those of that kind."""
-        return View(self._reading(), self._current, pattern, only)
+        return View(self.name, self._reading(), self._current, pattern, only)
 
     def check_fingerprint(self, made_by: Fingerprint) -> None:
         """Raises FingerprintError unless the vectors were made by the same model in the same way."""
-        _compare(self._reading().fingerprint, made_by, self.name)
+        require_same(self._reading().fingerprint, made_by, self.name)
 
     @property
     def fingerprint(self) -> Fingerprint:
         return self._reading().fingerprint
+
+    @property
+    def called(self) -> str:
+        """The name, folder or hub id by which its embedder was asked for, where that is known."""
+        return self._reading().called
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -144,50 +178,41 @@ class Collection:
 
     @property
     def state(self) -> object:
-        """Is another one whenever a writer has committed since."""
-        return self._reading().state
+        """Is another one whenever a writer has committed since, or another collection has taken this one's place."""
+        if self._ledger and self._opened != self._inode():
+            self.close()
+        return self._reading().state, self._opened
 
     def roots(self) -> list[Path]:
         """The folders that were indexed."""
         return self._reading().roots()
 
     def info(self) -> dict[str, Any]:
-        ledger = self._reading()
-        statuses: dict[str, int] = {}
-        for row in ledger.files():
-            statuses[row.outcome.status] = statuses.get(row.outcome.status, 0) + 1
-        published = ledger.generation()
-        return {
-            "collection": self.name,
-            "folder": str(self.home),
-            **ledger.counts(),
-            "statuses": statuses,
-            "model": ledger.fingerprint.model,
-            "revision": ledger.fingerprint.revision,
-            "dimension": ledger.fingerprint.dimension,
-            "generation": published.number if published else 0,
-            "vectors": str(generation.kind(ledger)),
-            "bytes": self._size(),
-            "roots": [str(root) for root in ledger.roots()],
-            "missing_roots": [str(root) for root in ledger.roots() if not root.exists()],
-            "writer": writer(self.home / LOCK),
-        }
-
-    def _size(self) -> int:
-        """Bytes on disk; a writer may take files away meanwhile."""
-        total = 0
-        for folder, _, names in os.walk(self.home):
-            for name in names:
-                with suppress(FileNotFoundError):
-                    total += os.stat(os.path.join(folder, name)).st_size
-        return total
+        return inventory(self.name, self.home, self._reading(), self.home / LOCK, self.home / SIDE_LOCK)
 
     def titles(self, prefix: bytes) -> dict[bytes, str]:
         """The titles of what is held under keys that begin so."""
         return dict(self._reading().titles(prefix)) if self.exists() else {}
 
+    def named(self, name: str, prefix: bytes) -> list[bytes]:
+        """The keys that begin so of what is called so."""
+        return self._reading().named(name, prefix) if self.exists() else []
+
+    def cited(self, passage: Passage, span: tuple[int, int] | None = None) -> list[Cited]:
+        """Where to look for a passage of this collection, page by page; empty where it has no pages, or has changed."""
+        return cited(self._reading(), passage, span)
+
+    def opened(self, name: str, uri: str = "") -> Opened | None:
+        """A document to be read, by what `Passage` calls it, or by its name alone."""
+        return opened(self._reading(), name, uri)
+
     def files(self) -> list[FileReport]:
         return [FileReport(row.name, row.outcome) for row in self._reading().files()]
+
+    def held(self, part: str = "", most: int = 10_000) -> list[Held]:
+        """Files and articles by name, with all that people may want to know of them: the first ones of those that have
+        a text in their name."""
+        return list(self._reading().held(part, most))
 
     def verify(self) -> list[str]:
         """Everything that is not as it should be; empty for a collection that is whole."""
@@ -195,7 +220,7 @@ class Collection:
         while True:
             with ledger.snapshot():
                 row = ledger.generation()
-                problems = audit.damages(ledger)
+                problems = audit.damages(ledger) + audit.side_damages(ledger)
             stale = generation.damages(self.home, row) if row else []
             if not stale or ledger.generation() == row:  # else a writer has replaced it meanwhile
                 return problems + stale
@@ -213,14 +238,15 @@ class Collection:
         state = ledger.state
         if self._snapshot is None or state != self._state:
             self._snapshot = generation.load(ledger, self.home)
-            places = ((row.document, row.name, row.key) for row in ledger.files())
-            self._cards = told_apart([Card(*row) for row in ledger.cards()], places)
             self._state = state
-        return self._snapshot, self._cards
+        return self._snapshot, self._snapshot.cards
 
-    def _require(self) -> None:
+    def require(self) -> None:
+        """Raises UsageError unless there is such a collection."""
         if not self.exists():
-            known = sorted(path.parent.name for path in self.home.parent.glob(f"*/{LEDGER}"))
+            known = sorted(
+                path.parent.name for path in self.home.parent.glob(f"*/{LEDGER}") if _NAME.fullmatch(path.parent.name)
+            )
             there = f"There are: {', '.join(known)}." if known else "There are none yet; `rag index FOLDER` makes one."
             raise UsageError(f"No collection {self.name!r} in {self.home.parent}. {there}")
 
@@ -248,14 +274,30 @@ class Collection:
         if not path.exists():
             return Ledger.create(path, fingerprint)
         ledger = Ledger.open(path)
-        _compare(ledger.fingerprint, fingerprint, self.name)
+        require_same(ledger.fingerprint, fingerprint, self.name)
         return ledger
 
     def _reading(self) -> Ledger:
         if self._ledger is None:
-            self._require()
+            self.require()
+            self._opened = self._inode()
             self._ledger = Ledger.read(self.home / LEDGER)
         return self._ledger
+
+    def _inode(self) -> int | None:
+        try:
+            return os.stat(self.home / LEDGER).st_ino
+        except OSError:
+            return None
+
+
+def _without_a_damaged_side(ledger: Ledger) -> list[str]:
+    """Nothing is lost with the side: it is made of the documents."""
+    if not (problems := audit.side_damages(ledger)):
+        return []
+    with ledger.transaction():
+        ledger.side.drop()
+    return [*problems, "the side was dropped; `rag reembed` makes it anew"]
 
 
 class PageCache:
@@ -272,20 +314,5 @@ class PageCache:
 
     def put(self, version: str, page: int, engine: str, text: str) -> None:
         if self._path.exists():
-            with closing(Ledger.open(self._path)) as ledger:
+            with closing(Ledger.open(self._path)) as ledger, ledger.transaction():
                 ledger.put_page(version, page, engine, text)
-
-
-def _compare(stored: Fingerprint, given: Fingerprint, name: str) -> None:
-    if stored == given:
-        return
-    if replace(stored, chunker=given.chunker) == given:
-        raise FingerprintError(
-            f"Collection {name!r} was cut into passages by another version of this program ({stored.chunker}, now "
-            f"{given.chunker}). Nothing was changed; index into a new --collection, or remove this one and index again."
-        )
-    raise FingerprintError(
-        f"Collection {name!r} was embedded by {stored.model}@{stored.revision} ({stored.dimension} dimensions); "
-        f"{given.model}@{given.revision} ({given.dimension}) cannot search it. Nothing was changed; choose that model, "
-        "or index into a new --collection."
-    )

@@ -16,9 +16,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rag.index.ledger import GenerationRow, Ledger
+from rag.index.ledger import Ledger
+from rag.index.names import told_apart
+from rag.index.rows import GenerationRow
 from rag.index.vectors import EXACT, Kind, VectorIndex, kind_of
 from rag.index.words import WordIndex
+from rag.types import Card
 
 if TYPE_CHECKING:
     from rag.types import Vectors
@@ -27,13 +30,15 @@ WORDS = "words"
 
 
 class Snapshot:
-    """What is searched: a generation without its `damaged` files, and what the ledger holds beside it."""
+    """What is searched: a generation without its `damaged` files, and what the ledger holds beside it. `cards` are all
+    documents at that same moment: a filter by later ones would leave nothing of what is searched."""
 
     def __init__(
         self, ledger: Ledger, row: GenerationRow | None, home: Path, damaged: Collection[str] = (), note: str = ""
     ) -> None:
         self._ledger = ledger
         self.number = row.number if row else 0
+        self.fingerprint = ledger.fingerprint
         self.notes = (note,) if note else ()
         self._words: list[WordIndex] = []
         self._vectors: list[VectorIndex] = []
@@ -51,6 +56,8 @@ class Snapshot:
             self._vectors.append(vectors := VectorIndex.empty(EXACT, ledger.fingerprint.dimension))
             for ids, block in ledger.vector_blocks(vectors_through):
                 vectors.add(ids, block)
+        places = ((file.document, file.name, file.key) for file in ledger.files())
+        self.cards = told_apart([Card(*card) for card in ledger.cards()], places)
 
     def __len__(self) -> int:
         """Passages held, those that are gone from the ledger included."""
@@ -65,7 +72,10 @@ class Snapshot:
 
     def _scored(self, found: list[tuple[int, float]], vector: Vectors) -> list[tuple[int, float]]:
         """By the ledger's own vectors. What the ledger holds no more keeps its score: others will filter it out."""
-        ids, vectors = self._ledger.vectors_of([id_ for id_, _ in found])
+        with self._ledger.snapshot():
+            if self._ledger.fingerprint != self.fingerprint:  # embedded anew since: it holds none of them
+                return found
+            ids, vectors = self._ledger.vectors_of([id_ for id_, _ in found])
         return list((dict(found) | dict(zip(ids.tolist(), (vectors @ vector).tolist(), strict=True))).items())
 
     def keyword(self, question: str, k: int, documents: Sequence[int] | None = None) -> list[tuple[int, float]]:

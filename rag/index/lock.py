@@ -4,31 +4,30 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
 from rag.errors import LockedError, StorageError
 
+STOPPED = "stopped"  # is left by a writer that did not come to its end; one that was killed leaves its name
+
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Holds the lock file at `path`. Raises LockedError, naming the other process, when it is held."""
-    handle = _opened(path)
+def writing(path: Path, waiting: Callable[[str], None] | None = None) -> Iterator[bool]:
+    """Holds the lock file at `path`; gives whether the last one to hold it came to its end. When another process holds
+    it, raises LockedError, which names it; or, if there is somebody to tell whom we are `waiting` for, waits for it."""
+    handle = _locked(path, waiting)
     try:
-        _lock(handle, path)
-        while not _still_there(handle, path):  # the collection was removed between opening and locking
-            os.close(handle)
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle = _opened(path)
-            _lock(handle, path)
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"pid {os.getpid()}, since {datetime.now():%H:%M}".encode(), 0)
+        finished = not os.fstat(handle).st_size
+        _sign(handle, f"pid {os.getpid()}, since {datetime.now():%H:%M}")
         try:
-            yield
-        finally:
-            os.ftruncate(handle, 0)
+            yield finished
+        except BaseException:
+            _sign(handle, STOPPED)
+            raise
+        _sign(handle, "")
     finally:
         os.close(handle)
 
@@ -57,15 +56,39 @@ def _opened(path: Path) -> int:
         raise StorageError(f"Cannot write {path}: {error.strerror}. Nothing was changed.") from error
 
 
-def _lock(handle: int, path: Path) -> None:
+def _locked(path: Path, waiting: Callable[[str], None] | None) -> int:
+    while True:
+        handle = _opened(path)
+        try:
+            _lock(handle, path, waiting)
+            if _still_there(handle, path):
+                return handle
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)  # the collection was removed between opening and locking
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _lock(handle: int, path: Path, waiting: Callable[[str], None] | None) -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         holder = os.pread(handle, 200, 0).decode(errors="replace").strip() or "unknown"
-        raise LockedError(
-            f"Another process is writing to {path.parent} ({holder}). Nothing was changed; "
-            "run again when it has ended. Searching and asking go on meanwhile."
-        ) from None
+        if waiting is None:
+            raise LockedError(
+                f"Another process is writing to {path.parent} ({holder}). Nothing was changed; "
+                "run again when it has ended (`rag index --wait` waits for it). Searching and asking go on meanwhile."
+            ) from None
+        waiting(holder)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+
+
+def _sign(handle: int, holder: str) -> None:
+    """Leaves word of who holds the lock. A disk that takes none costs the word, and not the lock."""
+    with suppress(OSError):
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, holder.encode(), 0)
 
 
 def _still_there(handle: int, path: Path) -> bool:

@@ -13,14 +13,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from rag.index.chunk import chunk
-from rag.index.ledger import FileRow, Ledger, digest
+from rag.index.embedding import vectors_of
+from rag.index.ledger import Ledger
+from rag.index.rows import FileRow, digest
 from rag.types import Embedder, Entry, FileReport, Outcome, Passage, Reading, Source, Status, SyncReport
-
-if TYPE_CHECKING:
-    from rag.types import Vectors
 
 WINDOW = 2048  # passages embedded together: enough to sort by length, few enough to lose when stopped
 FIRST_WINDOW = 128
@@ -205,6 +204,15 @@ def reported(todo: Plan, source: Source, collection: str, ledger: Ledger | None)
     )
 
 
+def resumed(report: SyncReport) -> SyncReport:
+    """Says what was there already, if there was something to go on with: the last sync did not come to its end."""
+    left = report.added + report.changed
+    if not (left and report.unchanged):
+        return report
+    line = f"Resumed: {report.unchanged} of {report.unchanged + left} files were already done."
+    return replace(report, notes=(line, *report.notes))
+
+
 def _kept_although_missing(todo: Plan) -> list[str]:
     """A line that names what was withheld, the first few of it."""
     names = [row.name for row in todo.withheld]
@@ -294,14 +302,9 @@ class Writer:
             return reading, []
         return reading, chunk(reading.document, self._embedder, self._max_tokens)
 
-    def _vectors(self, passages: Sequence[Passage]) -> dict[bytes, bytes]:
-        """float16 vectors by digest, of which only those that the ledger lacks are computed."""
-        texts = {digest(passage.headed): passage.headed for passage in passages}
-        found = self._ledger.embedded(list(texts))
-        missing = [key for key in texts if key not in found]
-        if missing:
-            found.update(zip(missing, _packed(self._embedder.embed_passages([texts[k] for k in missing])), strict=True))
-            self.embedded += len(missing)
+    def _vectors(self, passages: Sequence[Passage]) -> Mapping[bytes, bytes]:
+        found, computed = vectors_of(passages, self._ledger.embedded, self._embedder)
+        self.embedded += computed
         return found
 
     def _record(self, reading: Reading, passages: Sequence[Passage], vectors: Mapping[bytes, bytes]) -> None:
@@ -350,11 +353,3 @@ def _windows(items: Iterator[tuple[Reading, list[Passage]]]) -> Iterator[list[tu
             window, size, limit, began = [], 0, min(2 * limit, WINDOW), time.monotonic()
     if window:
         yield window
-
-
-def _packed(vectors: Vectors) -> list[bytes]:
-    import numpy as np
-
-    if not np.isfinite(vectors).all():
-        raise ValueError("the embedder returned a vector that is not finite")
-    return [row.tobytes() for row in vectors.astype(np.float16)]

@@ -144,7 +144,8 @@ class VectorIndex:
         if not self._kind.cells:
             return faiss.SearchParameters(sel=selector)
         # What a filter leaves can be in any cell, and there is little of it: all of them are looked into.
-        return faiss.SearchParametersIVF(sel=selector, nprobe=self._kind.probed if only is None else self._kind.cells)
+        probed = self._kind.probed if only is None else self._kind.cells
+        return faiss.SearchParametersIVF(sel=selector, nprobe=probed)
 
 
 def _finite(vectors: Vectors) -> Vectors:

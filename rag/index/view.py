@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from rag.errors import FingerprintError
+from rag.index.fingerprints import require_same
 from rag.index.generation import Snapshot
 from rag.index.ledger import Ledger
-from rag.types import Card, Hit, Origin
+from rag.types import Card, Fingerprint, Hit, Origin
 
 if TYPE_CHECKING:
     from rag.types import Vectors
@@ -16,20 +18,30 @@ if TYPE_CHECKING:
 
 class View:
     """With a `pattern`, only documents whose name it matches are found; with `only`, only those of that origin.
-    `current` gives what is searched and all documents, anew when a writer has committed since."""
+    `current` gives what is searched and all documents, anew when a writer has committed since.
+
+    Raises FingerprintError when the collection is embedded anew meanwhile: a question's vector and the vectors that it
+    is compared with are of one embedder, or there are no hits.
+    """
 
     def __init__(
         self,
+        collection: str,
         ledger: Ledger,
         current: Callable[[], tuple[Snapshot, Sequence[Card]]],
         pattern: str | None = None,
         only: Origin | None = None,
     ) -> None:
+        self._collection = collection
         self._ledger = ledger
         self._current = current
         self._pattern = pattern
         self._only = only
         self._take(*current())
+
+    def require(self, made_by: Fingerprint) -> None:
+        """Raises FingerprintError unless the vectors that are searched were made by the same model in the same way."""
+        require_same(self._snapshot.fingerprint, made_by, self._collection)
 
     def cards(self) -> Sequence[Card]:
         return self._cards
@@ -54,6 +66,11 @@ class View:
         snapshot, cards = self._current()
         if snapshot is self._snapshot:
             return False
+        if snapshot.fingerprint != self._snapshot.fingerprint:
+            raise FingerprintError(
+                f"Collection {self._collection!r} was embedded anew, by {snapshot.fingerprint.model}, while it was "
+                "searched. Nothing is lost; ask again."
+            )
         self._take(snapshot, cards)
         return True
 
@@ -88,13 +105,14 @@ class View:
         self, search: Callable[[list[int] | None, int], list[tuple[int, float]]], k: int, among: Sequence[int] | None
     ) -> list[Hit]:
         """The k best that the ledger still holds. An index may lag behind what was removed, so more are asked for
-        until there are enough; when a writer has replaced what was found, it is searched for again."""
+        until there are enough; when a writer has replaced what was found, or would have been, it is searched for
+        again."""
         wanted = min(k, len(self._snapshot))
         while True:
             allowed = self._allowed(among)
             found = search(allowed, wanted) if allowed != [] else []
             passages = self._ledger.passages([id_ for id_, _ in found], self._names)
-            if len(passages) < len(found) and self._look():
+            if (len(passages) < len(found) or len(found) < wanted) and self._look():
                 continue
             hits = [Hit(passages[id_], score) for id_, score in found if id_ in passages]
             if len(hits) >= k or len(found) < wanted or wanted >= len(self._snapshot):

@@ -1,6 +1,7 @@
 """Questions to learn from: JSON Lines in SQuAD's terms, or the rows that `rag eval` reads.
 
 {"question", "context", "title", "answers": [{"text", "start"}]}                    SQuAD and SQuADShifts, flattened
+{"question", "context", "title", "answers": {"text": [], "answer_start": []}}        the same as tables of the hub
 {"question", "answers": ["..."], "answerable": true, "evidence": [{"text": "..."}]}  question sets and kept feedback
 """
 
@@ -62,8 +63,10 @@ def _rows(path: Path) -> Iterator[tuple[int, str]]:
             for line, row in enumerate(file, start=1):
                 if row.strip():
                     yield line, row
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}. Nothing was trained or written.") from error
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}. Nothing was trained or written.") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is no text in UTF-8. Nothing was trained or written.") from error
 
 
 def _lessons(row: dict[str, Any], group: str) -> Iterator[Lesson]:
@@ -71,9 +74,9 @@ def _lessons(row: dict[str, Any], group: str) -> Iterator[Lesson]:
     if not question:
         raise ValueError("the question is empty")
     if "context" in row:
-        placed = (_placed(row["context"], answer["text"], answer["start"]) for answer in row["answers"])
-        spans = tuple(span for span in placed if span)
-        if row["answers"] and not spans:
+        said = list(_answers(row["answers"]))
+        spans = tuple(span for text, start in said if (span := _placed(row["context"], text, start)))
+        if said and not spans:
             raise ValueError("no answer stands in the context where it is said to")
         yield Lesson(question, row["context"], _title(row), spans, group)
         return
@@ -83,6 +86,15 @@ def _lessons(row: dict[str, Any], group: str) -> Iterator[Lesson]:
         found = tuple(span for answer in answers if (span := _found(text, str(answer))))
         if text and (found or not answers):
             yield Lesson(question, text, "", found, group)
+
+
+def _answers(given: Any) -> Iterator[tuple[str, int]]:
+    """(text, where it begins), from a list of answers or a table of them."""
+    if isinstance(given, dict):
+        yield from zip(given["text"], given["answer_start"], strict=True)
+    else:
+        for answer in given:
+            yield answer["text"], answer["start"] if "start" in answer else answer["answer_start"]
 
 
 def _placed(context: str, answer: str, start: int) -> tuple[int, int] | None:

@@ -17,7 +17,7 @@ from dataclasses import asdict
 from typing import IO, Any
 
 from rag.sources import formats
-from rag.sources.parts import UNSAFE, Facts, Part, RefusedError, to_wire
+from rag.sources.parts import UNSAFE, Drawing, Facts, Part, RefusedError, to_wire
 from rag.types import Outcome, Status
 
 MAX_FILE = 512 << 20  # bytes: a file is held in memory, inside the child's limit
@@ -70,7 +70,7 @@ def _work(job: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     yield {"kind": "end", "outcome": outcome and asdict(outcome)}
 
 
-def _read(job: Mapping[str, Any]) -> Iterator[Part | Facts]:
+def _read(job: Mapping[str, Any]) -> Iterator[Part | Facts | Drawing]:
     format_, version = str(job["format"]), str(job["version"])
     path = os.fsencode(job["path"])
     match format_:
@@ -82,6 +82,10 @@ def _read(job: Mapping[str, Any]) -> Iterator[Part | Facts]:
             from rag.sources import recognition
 
             yield recognition.read(None if recognition.holds(version) else _content(path, version), job)
+        case formats.DRAWING:
+            from rag.sources import drawing
+
+            yield drawing.draw(_content(path, version, "since it was indexed", "Index it again."), job)
         case formats.DOCX | formats.PPTX | formats.XLSX:
             from rag.sources import office
 
@@ -92,23 +96,23 @@ def _read(job: Mapping[str, Any]) -> Iterator[Part | Facts]:
             yield from text.read(_content(path, version), format_)
 
 
-def _content(path: bytes, version: str) -> bytes:
+def _content(path: bytes, version: str, since: str = "while it was read", remedy: str = "Run again.") -> bytes:
     """The file's bytes, if they are still those that were scanned."""
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise RefusedError(Status.UNREADABLE, "Changed while it was read", "Run again.")
+                raise RefusedError(Status.UNREADABLE, f"Changed {since}", remedy)
             if status.st_size > MAX_FILE:
                 raise RefusedError(Status.LIMIT, f"Larger than {MAX_FILE >> 20} MB", "Split the file.")
             data = file.read(MAX_FILE + 1)
     except FileNotFoundError:
-        raise RefusedError(Status.UNREADABLE, "Vanished while it was read", "Run again.") from None
+        raise RefusedError(Status.UNREADABLE, f"Vanished {since}", remedy) from None
     except OSError as error:
         raise RefusedError(Status.UNREADABLE, str(error.strerror), "Check the disk and run again.") from None
 
     if f"sha256:{hashlib.sha256(data).hexdigest()}" != version:
-        raise RefusedError(Status.UNREADABLE, "Changed while it was read", "Run again.")
+        raise RefusedError(Status.UNREADABLE, f"Changed {since}", remedy)
     return data
 
 

@@ -87,9 +87,9 @@ def normalize(text: str) -> str:
     if present & _JOINERS:
         text = _STRAY_JOINER.sub("", text)
     for char in present:
-        mended = _mended(char)
-        if mended != char:
-            text = text.replace(char, mended)
+        better = mended(char)
+        if better != char:
+            text = text.replace(char, better)
     if not unicodedata.is_normalized("NFC", text):
         text = unicodedata.normalize("NFC", text)
     text = "\n".join(map(str.rstrip, text.split("\n")))
@@ -97,7 +97,8 @@ def normalize(text: str) -> str:
 
 
 @cache
-def _mended(char: str) -> str:
+def mended(char: str) -> str:
+    """A character by itself as `normalize` would have it, "" for one that goes."""
     if " " <= char <= "~" or char in "\n\t" or char in _JOINERS:
         return char
     if char in _MENDED:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rag.sources.formats import HEAD
 from rag.sources.parts import RefusedError, needs_password
@@ -11,6 +11,12 @@ from rag.types import Status
 
 if TYPE_CHECKING:
     import pypdf
+
+STRANGE = 0.3  # of a drawing's bytes that are no ASCII, at most: strings and inline pictures are drawn
+NOTHING = 16  # bytes that an empty drawing takes, packed
+_WRITTEN = bytes([*range(0x20, 0x7F), *b"\t\n\f\r"])
+PROTECTED = "Protected in a way that only the program it was made for opens"
+REMEDY = "Fetch it again from where it came."
 
 
 class Fallback:
@@ -32,8 +38,12 @@ class Fallback:
             if reader.is_encrypted and not reader.decrypt(""):
                 raise needs_password()
             count = len(reader.pages)
+            if not count:
+                raise RefusedError(Status.DAMAGED, "Broken: no page of it can be found", REMEDY)
         except RefusedError:
             raise
+        except NotImplementedError:  # a certificate, or another maker's scheme
+            raise RefusedError(Status.PASSWORD, PROTECTED, "Save it without protection and index again.") from None
         except Exception as error:  # pypdf raises ten kinds on broken files: all of them mean "broken"
             raise _damaged(self._data, error) from None
         self._reader = reader
@@ -62,10 +72,30 @@ class Fallback:
         except Exception:  # as above
             return None
 
+    def lost(self, number: int) -> bool:
+        """Whether the page (1-based) only looks blank: it names contents that are not there, cannot be unpacked, or are
+        no drawing. False where pypdf cannot tell."""
+        try:
+            page = self._reader.pages[number - 1] if self._reader else {}
+            if "/Contents" not in page:
+                return False
+            contents = page["/Contents"]
+            return any(map(_is_lost, contents if isinstance(contents, list) else [contents]))
+        except Exception:  # as above
+            return False
+
+
+def _is_lost(contents: Any) -> bool:
+    stream = contents and contents.get_object()
+    if not hasattr(stream, "get_data"):
+        return True
+    drawing: bytes = stream.get_data()
+    strange = len(drawing.translate(None, _WRITTEN))
+    return strange > STRANGE * len(drawing) if drawing else len(stream._data.strip()) > NOTHING
+
 
 def _damaged(data: bytes, error: Exception) -> RefusedError:
-    remedy = "Fetch it again from where it came."
     if b"%PDF-" not in data[:HEAD]:
         start = ascii(data[:16].decode("latin-1").lstrip())
-        return RefusedError(Status.DAMAGED, f"Not a PDF (starts with {start})", remedy)
-    return RefusedError(Status.DAMAGED, f"Broken: no engine can open it ({type(error).__name__})", remedy)
+        return RefusedError(Status.DAMAGED, f"Not a PDF (starts with {start})", REMEDY)
+    return RefusedError(Status.DAMAGED, f"Broken: no engine can open it ({type(error).__name__})", REMEDY)

@@ -9,6 +9,7 @@ HEAD = 1024  # bytes that `recognise` wants to see; a PDF's header may stand any
 PDF, DOCX, PPTX, XLSX = "pdf", "docx", "pptx", "xlsx"
 HTML, MARKDOWN, PLAIN, CSV, EMAIL = "html", "markdown", "plain", "csv", "email"
 PICTURES = "pictures"  # of a PDF's pages, for OCR
+DRAWING = "drawing"  # of a PDF's page, for people
 
 _BY_EXTENSION = {
     "pdf": PDF,

@@ -1,8 +1,8 @@
 """Is a page's text layer readable, or did the file map its glyphs to the wrong characters? Pure.
 
 A wrong "garbled" hides a good page, a missed one fills an index with noise. So each test asks for plain evidence:
-characters that stand for nothing, glyph names in place of letters, or Latin letters in proportions that no language
-has. Other scripts, tables, codes and short labels pass.
+characters that stand for nothing, glyph names in place of letters, Latin letters in proportions that no language has,
+or words that nobody can say. Other scripts, tables, codes and short labels pass.
 """
 
 from __future__ import annotations
@@ -17,10 +17,14 @@ MIN_LETTERS = 20  # for the test of tokens
 MIN_WORDS = 50  # for the test of language
 MEANINGLESS = 0.3  # of the characters, at least
 COMMON_WORDS = 0.04  # of the tokens, at least: then it is language, whatever else it is
+MIN_LONG_WORDS = 8  # for the test of speech
+UNSPEAKABLE = 0.25  # of the different long words, at least: up to 0.19 in any language written in Latin script
 LANGUAGE = 1.25  # mean logarithm of the letters' frequencies: 1.3 to 1.8 in any language, letters swapped below 1.3
 
 _GLYPH_NAMES = re.compile(r"/(?:[gGcCaA]|cid|uni|glyph|index|H)\d{1,5}(?![\w.])|\(cid:\d+\)")
 _LATIN_WORD = re.compile(r"[A-Za-zÀ-ɏ]{2,}")
+_LONG_WORD = re.compile(r"[A-Za-zÀ-ɏ]{4,}")
+_SPEAKABLE = re.compile(r"(?!.*[^aeiouy]{5}|.*[aeiouy]{4}).*[aeiouy]")
 _SYMBOL_IN_WORD = re.compile(r"\w[^\w\s'’./:&@,;_-]+[^\W\d_]|[^\W\d_]\d[^\W\d_]|[a-zß-ÿ][A-ZÀ-Þ]|[A-ZÀ-Þ]{2}[a-zß-ÿ]")
 _CODE = re.compile(r"(?=\S*\d)[A-Z\d./-]+[.,;:]?")  # part and serial numbers are no words, and no garbage
 _LATIN_1_SYMBOLS = frozenset(map(chr, range(0xA1, 0xC0))) - set("£§©«®°±²³·»½¼¾º")
@@ -66,14 +70,28 @@ def _is_meaningless(char: str) -> bool:
     return not char.isspace() and unicodedata.category(char) in {"Cc", "Co", "Cn", "Cs"}
 
 
+def _is_unspeakable(text: str) -> bool:
+    """Words that nobody can say, without a vowel or with five consonants in a row: letters swapped for one another."""
+    words = {_unaccented(word) for word in _LONG_WORD.findall(text) if not word.isupper()}  # acronyms are spelt
+    if len(words) < MIN_LONG_WORDS:
+        return False
+    return sum(not _SPEAKABLE.match(word) for word in words) > UNSPEAKABLE * len(words)
+
+
+def _unaccented(word: str) -> str:
+    return "".join(c for c in unicodedata.normalize("NFD", word.lower()) if not unicodedata.combining(c))
+
+
 def _is_wrong_latin(tokens: list[str]) -> bool:
-    """Latin letters in proportions that no language has, in enough words to tell or in tokens that are no words: a
-    font without a Unicode map gives "3HQČåQtSURVWĜHGN\\QD~þWHFK"."""
+    """Words that nobody can say, or Latin letters in proportions that no language has, in enough words to tell or in
+    tokens that are no words: a font without a Unicode map gives "3HQČåQtSURVWĜHGN\\QD~þWHFK"."""
     tokens = [token for token in tokens if not _CODE.fullmatch(token)]
     letters = [char for char in "".join(tokens) if char.isalpha()]
     latin = [char for char in letters if char < "\u0250"]
     if len(latin) < MIN_LETTERS or len(latin) < 0.5 * len(letters):
         return False
+    if _is_unspeakable(" ".join(tokens)):
+        return True
     if sum(map(_weight, latin)) >= LANGUAGE * len(latin):
         return False
     odd = sum(len(token) for token in tokens if _SYMBOL_IN_WORD.search(token))

@@ -24,6 +24,7 @@ PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
 JOBS_PER_CHILD = 200  # then a fresh process: what leaks in a native library stays bounded
 TICK = 1.0  # seconds between looks at the clock
 CHUNK = 1 << 18
+MOST_PATIENCE = 4  # times its limit of time is what a job may take on a busy machine
 READER = ("-m", "rag.sources.child")  # what the interpreter is told to run
 
 
@@ -127,18 +128,20 @@ class Child:
 
     def _lines(self, process: subprocess.Popen[bytes], seconds: float, patience: float) -> Iterator[bytes]:
         """Lines as they come. A wait counts as two ticks at most, so that a run that was stopped for a while
-        (Ctrl-Z, a laptop asleep) does not find its children overdue; time spent elsewhere does not count."""
+        (Ctrl-Z, a laptop asleep) does not find its children overdue; time spent elsewhere does not count, nor, up to
+        a point, time in which the child could not run because others did: a verdict is of the file, not of the day."""
         descriptor = _pipe(process.stdout).fileno()
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
         pending: list[bytes] = []
-        waited = silent = 0.0
+        whole, quiet = _Watch(process.pid, seconds), _Watch(process.pid, patience)
         received = 0
         while True:
             before = time.monotonic()
-            ready = poll.poll(max(min(TICK, seconds - waited, patience - silent), 0.0) * 1000)
+            ready = poll.poll(max(min(TICK, whole.left(), quiet.left()), 0.0) * 1000)
             passed = min(time.monotonic() - before, 2 * TICK)
-            waited, silent = waited + passed, 0.0 if ready else silent + passed
+            whole.passed(passed)
+            quiet.passed(passed)
             if ready:
                 data = os.read(descriptor, CHUNK)
                 if not data:
@@ -151,8 +154,35 @@ class Child:
                     yield from b"".join([*pending, head]).split(b"\n")
                     pending = []
                 pending.append(tail)
-            if waited >= seconds or silent >= patience:
-                raise TimedOutError(f"no end after {waited:.1f} s")
+                quiet = _Watch(process.pid, patience)
+            if whole.left() <= 0 or quiet.left() <= 0:
+                raise TimedOutError(f"no end after {whole.waited:.1f} s")
+
+
+class _Watch:
+    """Counts seconds up to a limit, which time that a process spent waiting for a processor puts off."""
+
+    def __init__(self, pid: int, limit: float) -> None:
+        self.waited = 0.0
+        self._pid = pid
+        self._limit = self._due = limit
+        self._idle = _idled(pid)
+
+    def left(self) -> float:
+        return self._due - self.waited
+
+    def passed(self, seconds: float) -> None:
+        self.waited += seconds
+        if self.left() <= 0:
+            self._due = min(self._limit + _idled(self._pid) - self._idle, MOST_PATIENCE * self._limit)
+
+
+def _idled(pid: int) -> float:
+    """Seconds for which a process was ready to run and did not; 0 where the system does not tell."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_bytes().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 def _start(program: Sequence[str], memory: int) -> subprocess.Popen[bytes]:

@@ -1,9 +1,9 @@
-"""A folder that was indexed and is not there: a drive that is not mounted, perhaps."""
+"""What is not there: a folder whose drive is not mounted, perhaps; or what somebody wants to be rid of."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from rag.types import Entry, Reading
@@ -28,6 +28,29 @@ class Missing:
 
     def excludes(self, key: bytes) -> bool:
         return False
+
+    def read(self, entries: Sequence[Entry]) -> Iterator[Reading]:
+        return iter(())
+
+
+class Dropped:
+    """A Source that holds nothing under the keys that somebody wants to be rid of: that they are gone is meant."""
+
+    reader = "nothing"
+    skipped: Sequence[str] = ()
+    unread: Sequence[str] = ()
+
+    def __init__(self, keys: Iterable[bytes]) -> None:
+        self._keys = frozenset(keys)
+
+    def scan(self) -> Iterator[Entry]:
+        return iter(())
+
+    def covers(self, key: bytes) -> bool:
+        return key in self._keys
+
+    def excludes(self, key: bytes) -> bool:
+        return key in self._keys
 
     def read(self, entries: Sequence[Entry]) -> Iterator[Reading]:
         return iter(())

@@ -59,6 +59,19 @@ class Facts:
     printed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A page for people to see: a PNG in base64, the corners (left, top, right, bottom) of what is marked in it, and
+    why something is not."""
+
+    png: str
+    width: int
+    height: int
+    lines: tuple[tuple[int, int, int, int], ...] = ()
+    span: tuple[tuple[int, int, int, int], ...] = ()
+    problem: str = ""
+
+
 class RefusedError(Exception):
     """A reader's verdict that a file (or the rest of it) gives nothing, and why."""
 
@@ -75,8 +88,8 @@ def is_empty() -> RefusedError:
     return RefusedError(Status.DAMAGED, "The file is empty (0 bytes)", "Fetch it again from where it came.")
 
 
-def to_wire(message: Part | Facts) -> dict[str, Any]:
-    return {"kind": "part" if isinstance(message, Part) else "facts", **asdict(message)}
+def to_wire(message: Part | Facts | Drawing) -> dict[str, Any]:
+    return {"kind": type(message).__name__.lower(), **asdict(message)}
 
 
 def from_wire(line: Mapping[str, Any]) -> Part | Facts:

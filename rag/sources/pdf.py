@@ -6,16 +6,18 @@ files that PDFium will not, and survives some that kill it.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from rag.sources import ink
 from rag.sources.clean import normalize
-from rag.sources.fallback import Fallback
+from rag.sources.fallback import REMEDY, Fallback
 from rag.sources.garbled import is_garbled
 from rag.sources.parts import Bookmark, Facts, Part, RefusedError, State, is_empty
+from rag.sources.salvage import salvaged
 from rag.types import Status
 
 if TYPE_CHECKING:
@@ -23,16 +25,13 @@ if TYPE_CHECKING:
 
 PDFIUM, PYPDF = "pdfium", "pypdf"
 MAX_PAGES = 20_000
+LOOKED_AT = 20  # pages, until one is found
+REMAINS = "The file is broken or was cut short: only what is left of its pages is read"
 MAX_BOOKMARKS = 5_000
 MAX_STRING = 32_767  # PDFium cuts a longer string operand without a word
-MAX_OBJECTS = 2_000  # looked at, on a page without text
 MAX_TITLE = 120
-FEW_STROKES = 12  # a frame and some rules; more of them are a drawing, or letters as outlines
 SPARSE = 16  # letters and digits: a page number, a scanner's stamp
-PAGE_SIZED = 0.5  # of the page's area: an image this large is the page itself
-SPECK = 0.002  # of the page's area: an image smaller than this is dirt
 
-_TEXT, _PATH, _IMAGE, _SHADING = 1, 2, 3, 4  # FPDF_PAGEOBJ_*
 _SPACES = re.compile(r"[ \t]{2,}")
 
 
@@ -40,22 +39,25 @@ def read(data: bytes, first: int, last: int | None, engine: str) -> Iterator[Par
     """Facts, then the pages from `first` to `last` (1-based, None: to the end).
 
     `engine` is tried first: the parent asks for pypdf where PDFium died. Raises RefusedError if no engine can open the
-    file, if it needs a password, or has more than MAX_PAGES pages.
+    file, if it needs a password, or has more than MAX_PAGES pages; at the end, if these are only what was left of it.
     """
     if not data:
         raise is_empty()
-    fallback = Fallback(data)
-    document = _open(data, fallback) if engine == PDFIUM else None
+    book = _opened(data, engine)
+    anything = False
+    document, fallback, count = book.document, book.fallback, book.count
     if document is None:
-        count = fallback.open()
         yield Facts(fallback.title(), count, printed=True)
         pages = (_page_by_pypdf(fallback, n, f"p. {n}") for n in _span(first, last, count))
     else:
-        count = len(document)
         outline = tuple(_outline(document)) if first == 1 else ()
         yield Facts(document.get_metadata_value("Title"), count, outline, printed=True)
         pages = (_page(document, n, fallback) for n in _span(first, last, count))
-    yield from pages
+    for part in pages:
+        yield part
+        anything |= bool(part.text)
+    if book.verdict and last is None:
+        raise RefusedError(Status.PARTLY, REMAINS, REMEDY) if anything else book.verdict
     if count > MAX_PAGES and last is None:
         reason = f"Only the first {MAX_PAGES:,} of {count:,} pages are read"
         raise RefusedError(Status.LIMIT, reason, "Split the file.")
@@ -65,17 +67,53 @@ def _span(first: int, last: int | None, count: int) -> range:
     return range(first, min(last or count, count, MAX_PAGES) + 1)
 
 
-def _open(data: bytes, fallback: Fallback) -> pdfium.PdfDocument | None:
-    """None if PDFium cannot open the file. It tries the empty password by itself; some files of the later
-    encryption revisions open with it in pypdf alone."""
+@dataclass(frozen=True, slots=True)
+class _Book:
+    """An open file: `document` is None where pypdf alone can open it. With a `verdict`, no engine could: it is what is
+    left of it."""
+
+    document: pdfium.PdfDocument | None
+    fallback: Fallback
+    verdict: RefusedError | None = None
+
+    @property
+    def count(self) -> int:
+        return self.fallback.open() if self.document is None else len(self.document)
+
+
+def _opened(data: bytes, engine: str) -> _Book:
+    """Raises RefusedError. PDFium tries the empty password by itself; some files of the later encryption revisions open
+    with it in pypdf alone."""
+    fallback = Fallback(data)
+    document = _by_pdfium(data) if engine == PDFIUM else None
+    if document is not None:
+        return _Book(document, fallback)
+    try:
+        fallback.open()
+    except RefusedError as refused:
+        whole = salvaged(data) if refused.outcome.status is Status.DAMAGED else None
+        document = _by_pdfium(whole) if whole else None
+        if whole is None or document is None:
+            raise
+        return _Book(document, Fallback(whole), refused)
+    return _Book(None, fallback)
+
+
+def _by_pdfium(data: bytes) -> pdfium.PdfDocument | None:
+    """None if PDFium cannot open the file, or finds none of its first pages."""
     import pypdfium2
 
     try:
         document = pypdfium2.PdfDocument(data)
-        return document if len(document) else None
     except pypdfium2.PdfiumError:
-        fallback.open()  # raises RefusedError unless it can do better
         return None
+    for index in range(min(len(document), LOOKED_AT)):
+        try:
+            document.get_page_size(index)  # to load a page is to draw it, which may kill us
+        except pypdfium2.PdfiumError:
+            continue
+        return document
+    return None
 
 
 def _page(document: pdfium.PdfDocument, number: int, fallback: Fallback) -> Part:
@@ -85,16 +123,27 @@ def _page(document: pdfium.PdfDocument, number: int, fallback: Fallback) -> Part
     except _pdfium_error():
         return _page_by_pypdf(fallback, number, label)
     doubtful = not raw.strip() or is_garbled(raw)
-    cut = any(len(line) >= MAX_STRING for line in raw.split("\r\n"))
-    if cut or doubtful:
-        other = fallback.text(number)
-        if other is None and fallback.is_open and not raw.strip() and drawn is not State.PICTURE:
-            return Part("", label, number, State.FAILED)  # there is something, but neither can unpack it
-        if other and other.strip() and not is_garbled(other) and (doubtful or len(other) > len(raw)):
-            raw, doubtful = other, False
-    if doubtful and raw.strip():
-        return Part("", label, number, State.GARBLED)
+    if doubtful or any(len(line) >= MAX_STRING for line in raw.split("\r\n")):
+        raw, defect = _second_opinion(raw, drawn, fallback, number)
+        if defect is not None:
+            return Part("", label, number, defect)
     return _part(raw, label, number, drawn)
+
+
+def _second_opinion(raw: str, drawn: State, fallback: Fallback, number: int) -> tuple[str, State | None]:
+    """The page's text as the better engine has it, and what is wrong with the page where neither has any."""
+    other = fallback.text(number)
+    doubtful = not raw.strip() or is_garbled(raw)
+    if other and other.strip() and not is_garbled(other) and (doubtful or len(other) > len(raw)):
+        return other, None
+    if not doubtful:
+        return raw, None
+    if raw.strip() or (other and other.strip()):
+        return "", State.GARBLED
+    if drawn is State.PICTURE or not fallback.is_open:
+        return "", None
+    unpacked = other is not None and not (drawn is State.BLANK and fallback.lost(number))
+    return "", None if unpacked else State.FAILED
 
 
 def _page_by_pypdf(fallback: Fallback, number: int, label: str) -> Part:
@@ -110,7 +159,7 @@ def _text_and_drawing(document: pdfium.PdfDocument, number: int) -> tuple[str, S
         textpage = page.get_textpage()
         raw: str = textpage.get_text_range()  # get_text_bounded would drop what stands outside the page's box
         textpage.close()
-        return raw, _drawn(page, sparse=bool(raw.strip())) if _is_sparse(raw) else State.TEXT
+        return raw, ink.besides_text(page, sparse=bool(raw.strip())) if _is_sparse(raw) else State.TEXT
     finally:
         page.close()
 
@@ -125,41 +174,6 @@ def _part(raw: str | None, label: str, number: int, drawn: State) -> Part:
 
 def _is_sparse(text: str) -> bool:
     return len(text) < MAX_STRING and sum(map(str.isalnum, text[:400])) <= SPARSE
-
-
-def _drawn(page: pdfium.PdfPage, sparse: bool) -> State:
-    """What there is besides text. For PICTURE, beside `sparse` text, it must fill half of the page."""
-    width, height = page.get_size()
-    least = (PAGE_SIZED if sparse else SPECK) * width * height
-    strokes = 0  # lines and glyphs: letters may be drawn as either, and mean no character
-    for thing in islice(page.get_objects(max_depth=5), MAX_OBJECTS):
-        if thing.type in (_IMAGE, _SHADING) and _area(thing) >= least:
-            return State.PICTURE
-        strokes += thing.type in (_PATH, _TEXT)
-    if strokes > FEW_STROKES and not sparse:
-        return State.PICTURE
-    return State.ANNOTATED if _is_annotated(page) else State.BLANK
-
-
-def _is_annotated(page: pdfium.PdfPage) -> bool:
-    """Whether there is a form field on the page, or an annotation that says something (an empty string has 2 bytes)."""
-    from pypdfium2 import raw
-
-    found = False
-    for index in range(min(raw.FPDFPage_GetAnnotCount(page), MAX_OBJECTS)):
-        if annotation := raw.FPDFPage_GetAnnot(page, index):
-            sizes = [raw.FPDFAnnot_GetStringValue(annotation, key, None, 0) for key in (b"Contents", b"RC")]
-            found |= max(sizes) > 2 or raw.FPDFAnnot_GetSubtype(annotation) == raw.FPDF_ANNOT_WIDGET
-            raw.FPDFPage_CloseAnnot(annotation)
-    return found
-
-
-def _area(thing: pdfium.PdfObject) -> float:
-    try:
-        left, bottom, right, top = thing.get_bounds()
-    except _pdfium_error():
-        return math.inf  # nobody knows: better a page too many to look at than one too few
-    return float((right - left) * (top - bottom))
 
 
 def _label(document: pdfium.PdfDocument, number: int) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Picture = NDArray[np.uint8]  # (height, width), grey
+    Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 DPI = 200
 MAX_PIXELS = 20_000_000
@@ -30,19 +31,33 @@ ACCEPTED = 0.5  # what scores less is noise
 WHITE = 200  # of 255
 MARGIN = 40  # pixels
 
+_TSV, _WORD = 12, "5"  # columns of tesseract's table; the level of its rows that are words
+
 _turn = 0  # quarters by which the last page had to be turned: scans tend to lie all the same way
 _document: tuple[str, pdfium.PdfDocument] | None = None  # the last one, since its pages come one after the other
 
 
 def read(data: bytes | None, job: Mapping[str, Any]) -> Part:
     """The page's Part. `data` may be None if the job before was for the same file."""
-    picture = _picture(_opened(data, str(job["version"])), int(job["page"]))
-    if job["program"]:
-        mode = "1" if job["finds_orientation"] else "3"  # page segmentation, with and without finding which way is up
-        text = _by_tesseract(picture, [str(job["program"]), "-", "-", "-l", str(job["languages"]), "--psm", mode])
-    else:
-        text = _by_rapidocr(picture)
+    page = _opened(data, str(job["version"]))[int(job["page"]) - 1]
+    picture = _picture(page)
+    page.close()
+    text = _by_tesseract(picture, job) if job["program"] else _by_rapidocr(picture)
     return Part(normalize(text).strip(), page=int(job["page"]))
+
+
+def words(page: pdfium.PdfPage, job: Mapping[str, Any], size: tuple[int, int]) -> list[tuple[str, Box]]:
+    """The words that tesseract reads in the page, and where they would stand in a picture of it of that `size`."""
+    picture = _picture(page)
+    across, down = size[0] / picture.shape[1], size[1] / picture.shape[0]
+    found = []
+    for line in _by_tesseract(picture, job, "tsv").splitlines():
+        cells = line.split("\t")
+        if len(cells) == _TSV and cells[0] == _WORD and cells[-1].strip():
+            left, top, width, height = map(int, cells[6:10])
+            box = (left * across, top * down, (left + width) * across, (top + height) * down)
+            found.append((cells[-1].strip(), box))
+    return found
 
 
 def holds(version: str) -> bool:
@@ -64,22 +79,22 @@ def _opened(data: bytes | None, version: str) -> pdfium.PdfDocument:
     return _document[1]
 
 
-def _picture(document: pdfium.PdfDocument, number: int) -> Picture:
-    page = document[number - 1]
+def _picture(page: pdfium.PdfPage) -> Picture:
     width, height = page.get_size()
     scale = min(DPI / 72, (MAX_PIXELS / max(width * height, 1)) ** 0.5)
     bitmap = page.render(scale=scale, grayscale=True)
     picture: Picture = bitmap.to_numpy().reshape(bitmap.height, bitmap.width).copy()
     bitmap.close()
-    page.close()
     return picture
 
 
-def _by_tesseract(picture: Picture, command: list[str]) -> str:
+def _by_tesseract(picture: Picture, job: Mapping[str, Any], *output: str) -> str:
     """Raises subprocess.CalledProcessError if tesseract cannot read the picture."""
     height, width = picture.shape
+    mode = "1" if job["finds_orientation"] else "3"  # page segmentation, with and without finding which way is up
+    options = ["-l", str(job["languages"]), "--psm", mode, "--dpi", str(DPI)]
     process = subprocess.run(  # noqa: S603 - the program that the parent found on PATH
-        [*command, "--dpi", str(DPI)],
+        [str(job["program"]), "-", "-", *options, *output],
         input=b"P5 %d %d 255\n" % (width, height) + picture.tobytes(),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -17,6 +17,7 @@ DEPTH = 5  # lines looked at from each edge; where all of them repeat it is the 
 REACH = 4  # pages to either side that count as neighbours; at the ends, as many in all
 REPEATS = 4  # a running line stands on this many of the neighbours and the page itself
 MAX_LENGTH = 200
+MAX_ROW = 1000  # characters at the end of a line that tell whether it is a table's row
 MAX_DIGITS = 5  # of a page number
 
 _NUMBER = re.compile(r"\d+")
@@ -55,7 +56,7 @@ def _peel(pages: list[list[str]], from_top: bool) -> list[int]:
         depth = 0
         while depth < len(lines) and _runs(lines[depth], keys[number][depth], seen, number, len(pages)):
             depth += 1
-        heads_follow = from_top and depth < len(lines) and _ROW.search(lines[depth])
+        heads_follow = from_top and depth < len(lines) and _ROW.search(lines[depth][-MAX_ROW:])
         if depth == len(lines) or heads_follow:
             depth = int(len(lines) > 1 and _is_page_number(lines[0], number))
         depths.append(depth)
@@ -77,7 +78,7 @@ def _runs(line: str, keys: list[_Key], seen: _Seen, number: int, pages: int) -> 
 
 def _is_page_number(line: str, number: int) -> bool:
     """True for the page's own number (pages being counted from 0 here) alone on its line."""
-    match = _ONLY_NUMBER.fullmatch(line)
+    match = _ONLY_NUMBER.fullmatch(line) if len(line) <= MAX_LENGTH else None  # its cost is the length squared
     return match is not None and int(match.group(1)) == number + 1
 
 

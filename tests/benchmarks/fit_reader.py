@@ -4,8 +4,9 @@
 
 Halves are articles and companies, not questions, so that no passage is on both sides. Hits are the 20 best of the
 fusion, read by the reader. Ranking: a softmax over the hits of each question, likelihood of those that hold its
-evidence; both sets weigh the same. Judgement: as tests/benchmarks/fit_extractive.py does it, over the 8 best hits in
-their new order, with what the reader found among the features. `--write` puts the result into the reader's file.
+evidence; every question weighs the same. Judgement: as tests/benchmarks/fit_extractive.py does it, over the 8 best
+hits in their new order, with what the reader found among the features. `--write` puts the result into the reader's
+file.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ QUOTED = ("words", "before", "around", "names", "there", "missing", "rank", "ans
 BY_HAND = {"other row": -1.5}  # there are no tables in SQuAD
 DECIDED = ("named", "numbered", "answers")
 SECOND = 0.1  # of the first sentence's odds: from there on a second one is quoted, too
-REFUSED = 0.1  # the share of answerable questions that the threshold refuses
+REFUSED = 0.09  # the share of answerable questions that the threshold refuses
 
 
 @dataclass
@@ -89,13 +90,11 @@ def held(question: dict[str, Any], hits: Sequence[Hit]) -> np.ndarray:
 def fit_ranking(sets: Sequence[Sequence[Case]]) -> dict[str, float]:
     x: list[np.ndarray] = []
     gold: list[np.ndarray] = []
-    shares: list[float] = []
     for each in sets:
         usable = [case for case in each if case.half == 0 and case.gold.any()]
         x += [reread.features(case.hits).astype(np.float64) for case in usable]
         gold += [case.gold for case in usable]
-        shares += [1 / len(usable)] * len(usable)
-    fitted = listwise(x, gold, np.array(shares))
+    fitted = listwise(x, gold, np.ones(len(x)))
     return dict(zip(reread.FEATURES, (fitted / fitted[0]).round(4).tolist(), strict=True))
 
 

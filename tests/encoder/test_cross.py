@@ -37,3 +37,11 @@ def test_scores_depend_on_question_and_text(folder: Path) -> None:
 def test_one_that_cannot_be_had_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"cross-encoder .*nowhere cannot be loaded.*RAG_RERANK"):
         CrossEncoderScorer(str(tmp_path / "nowhere"), device="cpu")
+
+
+def test_a_hub_that_does_not_answer_is_told_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")  # where nothing listens
+    with pytest.raises(ModelError, match=r"owner/nothing cannot be loaded \(http://127\.0\.0\.1:9 cannot be reached"):
+        CrossEncoderScorer("owner/nothing", device="cpu")

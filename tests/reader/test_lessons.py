@@ -30,6 +30,15 @@ def test_squads_rows(tmp_path: Path) -> None:
     assert [CONTEXT[a:b] for a, b in lesson.spans] == ["Ada Smith"]
 
 
+def test_squads_rows_as_the_hubs_datasets_have_them(tmp_path: Path) -> None:
+    start = CONTEXT.index("Ada")
+    row = {"question": "Who founded Acme?", "context": CONTEXT}
+    tables = [{"text": ["Ada Smith"], "answer_start": [start]}, {"text": [], "answer_start": []}]
+    lists = [[{"text": "Ada Smith", "answer_start": start}]]
+    found = load([written(tmp_path, *({**row, "answers": answers} for answers in tables + lists))])
+    assert [lesson.spans for lesson in found.lessons] == [((start, start + 9),), (), ((start, start + 9),)]
+
+
 def test_a_row_whose_answers_do_not_stand_where_they_are_said_to_is_no_unanswerable_one(tmp_path: Path) -> None:
     right, wrong = {"text": "1910", "start": 20}, {"text": "Ada Smith", "start": 0}
     rows = [{"question": "Who?", "context": CONTEXT, "answers": answers} for answers in ([right, wrong], [wrong], [])]
@@ -60,5 +69,5 @@ def test_a_bad_row_is_told_with_its_line_and_skipped(tmp_path: Path) -> None:
 def test_nothing_to_learn_from(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"No question to learn from.*lessons\.jsonl:1"):
         load([written(tmp_path, "nonsense")])
-    with pytest.raises(UsageError, match=r"missing\.jsonl cannot be read"):
+    with pytest.raises(UsageError, match=r"missing\.jsonl cannot be read: No such file or directory\. Nothing"):
         load([tmp_path / "missing.jsonl"])

@@ -45,13 +45,15 @@ def write_pdf(pages: Sequence[bytes], catalog: bytes = b"", info: str = "", extr
 
 def assemble(objects: Sequence[bytes], trailer: bytes = b"") -> bytes:
     """Objects, numbered from 1, as a file; the first is the catalog."""
-    out = b"%PDF-1.4\n"
+    out = bytearray(b"%PDF-1.4\n")
     offsets = []
     for number, body in enumerate(objects, 1):
         offsets.append(len(out))
         out += b"%d 0 obj\n%s\nendobj\n" % (number, body)
     table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
-    return out + b"xref\n0 %d\n0000000000 65535 f \n%strailer\n<</Size %d/Root 1 0 R%s>>\nstartxref\n%d\n%%%%EOF" % (
+    return bytes(
+        out
+    ) + b"xref\n0 %d\n0000000000 65535 f \n%strailer\n<</Size %d/Root 1 0 R%s>>\nstartxref\n%d\n%%%%EOF" % (
         len(objects) + 1,
         table,
         len(objects) + 1,

@@ -14,7 +14,7 @@ import docx
 import pytest
 
 from rag.sources.folder import Folder
-from rag.sources.isolate import Limits
+from rag.sources.isolate import MOST_PATIENCE, Limits
 from rag.types import Reading, Status
 
 PRACTICE = Path(os.environ.get("RAG_PRACTICE_DATA", Path(__file__).parents[3] / "shared/data")) / "badpdf"
@@ -46,7 +46,7 @@ EXPECTED: dict[str, Status] = {
     "gen__html-as-pdf": Status.DAMAGED,
     "gen__kids-cycle": Status.DAMAGED,
     "gen__predictor-columns-1e9": Status.DAMAGED,
-    "gen__truncated-90": Status.DAMAGED,
+    "gen__truncated-90": Status.PARTLY,
     "gen__zero-byte": Status.DAMAGED,
     "gen__text-bomb-8MB": Status.LIMIT,
     "gen__xobject-billion-laughs": Status.LIMIT,
@@ -72,6 +72,7 @@ def test_every_file_is_in_the_table_and_read(readings: dict[str, Reading]) -> No
     assert sorted(readings) == sorted(EXPECTED)
 
 
+@pytest.mark.fault(14)
 @pytest.mark.parametrize("name", EXPECTED)
 def test_each_file_ends_in_the_status_it_deserves(readings: dict[str, Reading], name: str) -> None:
     reading = readings[name]
@@ -132,7 +133,7 @@ def _one(folder: Path) -> Reading:
     begun = time.monotonic()
     source = Folder(folder, limits=Limits(seconds=3))
     (reading,) = source.read(list(source.scan()))
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 3 * MOST_PATIENCE + 5
     return reading
 
 
@@ -170,6 +171,7 @@ def _bombs() -> Iterator[tuple[str, bytes, tuple[Status, ...]]]:
     yield "parts.eml", b"Content-Type: multipart/mixed; boundary=x\n\n" + b"--x\n\n" * 200_000, tuple(Status)
 
 
+@pytest.mark.fault(15)
 @pytest.mark.parametrize(
     ("name", "data", "statuses"), list(_bombs()), ids=lambda value: value if isinstance(value, str) else ""
 )

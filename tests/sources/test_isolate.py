@@ -30,6 +30,7 @@ def test_a_process_serves_many_jobs(child: Child) -> None:
     assert _pid(child) == _pid(child)
 
 
+@pytest.mark.fault(14)
 @pytest.mark.parametrize(
     ("what", "error"),
     [
@@ -60,6 +61,7 @@ def test_the_exit_code_is_told(child: Child) -> None:
     assert told.value.code == -signal.SIGABRT
 
 
+@pytest.mark.fault(15)
 def test_memory_is_limited(child: Child) -> None:
     with pytest.raises(DiedError):  # the script does not catch its MemoryError
         list(child.ask({"do": "eat"}))
@@ -90,6 +92,7 @@ def test_an_answer_that_is_not_read_to_its_end_costs_the_child_its_life(child: C
     assert _pid(child) != pid
 
 
+@pytest.mark.fault(1)
 def test_children_die_with_a_parent_that_is_killed() -> None:
     program = (
         "import sys\nfrom rag.sources.isolate import Child, Limits\n"

@@ -1,0 +1,1 @@
+"""How the page is served, and who may come in."""
