@@ -8,7 +8,7 @@ SETUP := $(VENV)/.ready
 INDEXES ?= indexes
 QUESTION ?= How many days of annual leave does a full-time employee have?
 
-.PHONY: app ask test lint bench clean
+.PHONY: app ask test torture lint bench clean
 
 app: $(SETUP)  ## open the page; index the sample documents if there is nothing to ask yet
 	@ls $(INDEXES)/*/ledger.sqlite >/dev/null 2>&1 || \
@@ -21,6 +21,9 @@ ask: $(SETUP)  ## index the sample documents and answer a question over them
 
 test: $(SETUP)  ## the whole test suite
 	$(BIN)/python -m pytest
+
+torture: $(SETUP)  ## the long sweeps: a thousand kills, each call failed in turn, each defence taken away (some hours)
+	$(BIN)/python -m pytest --torture -m "rounds or torture" -o faulthandler_timeout=0
 
 lint: $(SETUP)  ## ruff and mypy --strict
 	$(BIN)/ruff check .
