@@ -22,8 +22,8 @@ ask: $(SETUP)  ## index the sample documents and answer a question over them
 test: $(SETUP)  ## the whole test suite
 	$(BIN)/python -m pytest
 
-torture: $(SETUP)  ## the long sweeps: a thousand kills, each call failed in turn, each defence taken away (some hours)
-	$(BIN)/python -m pytest --torture -m "rounds or torture" -o faulthandler_timeout=0
+torture: $(SETUP)  ## the long sweeps: a thousand kills, every call failed in turn, every defence taken away (hours)
+	$(BIN)/python -m pytest --torture -m "torture or rounds" -o faulthandler_timeout=0
 
 lint: $(SETUP)  ## ruff and mypy --strict
 	$(BIN)/ruff check .

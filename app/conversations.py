@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal
 
 import streamlit as st
@@ -75,17 +76,11 @@ def _list() -> None:
         return
     if not found:
         st.caption("Nothing found." if wanted else "Your conversations will be listed here. They stay on this machine.")
-    for one in found[:shown]:
-        kind: Kind = "secondary" if one.id == chosen else "tertiary"
-        st.button(
-            literal(one.title),
-            key=f"open {one.id}",
-            type=kind,
-            width="content",
-            wrap=False,
-            on_click=_open,
-            args=(one.id,),
-        )
+    with st.container(gap=None):
+        for one in found[:shown]:
+            kind: Kind = "secondary" if one.id == chosen else "tertiary"
+            opens = partial(_open, one.id)
+            st.button(literal(one.title), key=f"open {one.id}", type=kind, wrap=False, on_click=opens)
     if len(found) > shown:
         st.button("More", key="more", type="tertiary", on_click=lambda: st.session_state.update(listed=shown + PAGE))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rag.errors import DamagedError
+from rag.errors import DamagedError, FingerprintError
 from rag.retrieval.current import Current
 from rag.types import Hit, Passage
 
@@ -45,3 +45,29 @@ def test_what_cannot_be_made_now_is_tried_again() -> None:
         current.retrieve("?", 1)
     broken[0] = False
     assert current.retrieve("?", 1)[0].passage.document == "b"
+
+
+def test_what_is_embedded_anew_under_a_search_is_searched_once_more() -> None:
+    """And what was embedded by another model all along is refused, and not for ever tried."""
+    state, made = ["a"], []
+
+    class Swept(Fixed):
+        """Its collection is embedded anew while it searches."""
+
+        def retrieve(self, question: str, k: int) -> list[Hit]:
+            state[0] = "b"
+            raise FingerprintError("embedded anew")
+
+    def make() -> Fixed:
+        made.append(state[0])
+        if state[0] == "c":
+            raise FingerprintError("another model")
+        return Swept("a") if state[0] == "a" else Fixed("b")
+
+    current = Current(lambda: state[0], make)
+    assert current.retrieve("?", 1)[0].passage.document == "b"
+    assert made == ["a", "b"]
+    state[0] = "c"
+    with pytest.raises(FingerprintError, match="another model"):
+        current.retrieve("?", 1)
+    assert made == ["a", "b", "c"]
