@@ -23,7 +23,7 @@ test: $(SETUP)  ## the whole test suite
 	$(BIN)/python -m pytest
 
 torture: $(SETUP)  ## the long sweeps: a thousand kills, every call failed in turn, every defence taken away (hours)
-	$(BIN)/python -m pytest --torture -m "torture or rounds"
+	$(BIN)/python -m pytest --torture -m "torture or rounds" -o faulthandler_timeout=0
 
 lint: $(SETUP)  ## ruff and mypy --strict
 	$(BIN)/ruff check .
