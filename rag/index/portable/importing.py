@@ -204,7 +204,7 @@ def _require_room(indexes: Path, source: Bundle) -> None:
 def _fill(ledger: Ledger, source: Bundle, places: Places, progress: Progress | None) -> None:
     """Raises DamagedError for what makes no sense, sqlite3.IntegrityError for what does not fit together."""
     members = source.manifest.members
-    total, done = members[bundle.VECTORS].rows, 0
+    total, each_takes, done = members[bundle.VECTORS].bytes, 2 * source.manifest.fingerprint.dimension, 0
     if progress:
         progress.plan(total, members[bundle.DOCUMENTS].rows)
     with source.vectors() as take:
@@ -213,7 +213,7 @@ def _fill(ledger: Ledger, source: Bundle, places: Places, progress: Progress | N
                 for each in window:
                     ledger.add(each.version, each.document, each.passages, take(len(each.passages)), under=each.id)
             for each in window:
-                done += len(each.passages)
+                done += each_takes * len(each.passages)
                 if progress:
                     progress.documents(done, total, each.document.title)
     with ledger.transaction():
