@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -192,7 +191,9 @@ def _told(done: Reembedding) -> list[str]:
 
 def _warn_of_a_setting(config: Config, name: str) -> None:
     """A variable that names the embedder of before would be refused with the next question."""
-    if "RAG_EMBEDDER" in os.environ:
+    from rag.config import AUTO
+
+    if config.embedder != AUTO:
         terminal.say(f"rag: RAG_EMBEDDER is {config.embedder}; unless that embedded {name!r}, unset it to ask.")
 
 

@@ -92,6 +92,8 @@ def _made(
         except sqlite3.IntegrityError as error:
             raise DamagedError(source.damage(error)) from error
         if problems := _problems(ledger, source):
+            if ledger.counts()["files"] < source.manifest.members[bundle.FILES].rows and places.moves:
+                raise UsageError("--root brings two files to one place. Nothing was changed; give each folder its own.")
             raise DamagedError(source.damage(problems[0]))
         publishing.publish(ledger, home)
         counts, found = ledger.counts(), [str(root) for root in ledger.roots()]
@@ -160,6 +162,7 @@ def _draft(indexes: Path, name: str) -> Iterator[Path]:
     except OSError as error:
         raise StorageError(f"Cannot write {home}: {error.strerror}. Nothing was changed.") from error
     with writing(home / LOCK):
+        ours = home.stat().st_ino
         try:
             _clear(home)
             for other in drafts.iterdir():
@@ -170,7 +173,9 @@ def _draft(indexes: Path, name: str) -> Iterator[Path]:
                 raise
             raise StorageError(f"Cannot write {home}: {error.strerror}. Nothing was changed.") from error
         finally:
-            shutil.rmtree(home, ignore_errors=True)
+            with suppress(OSError):
+                if home.stat().st_ino == ours:  # or it has got its name, and the next import one of this name
+                    shutil.rmtree(home, ignore_errors=True)
             with suppress(OSError):
                 drafts.rmdir()
 
