@@ -16,6 +16,7 @@ from rag.generation.prompted import RESERVE
 from rag.generation.transport import is_loopback
 
 PASSAGE_TOKENS = 300  # of the default embedder's passages with their headings, at most
+DIMENSION = 768  # of usual embedding models; a number takes two bytes
 LARGE = 3e9  # parameters beyond which a processor writes slowly
 
 RERANKING = {
@@ -61,11 +62,25 @@ def costs(now: Config, then: Config, here: Here) -> list[Cost]:
         found += _of_passages(then)
     if now.rerank != then.rerank:
         found.append(Cost("Time", RERANKING.get(then.rerank, "A cross-encoder reads every passage with the question.")))
-    if now.embedder != then.embedder:
-        found += _of_embedder(then, here)
     if now.ocr != then.ocr:
         found.append(_of_ocr(then, here))
     return found
+
+
+def of_embedding_anew(model: str, here: Here) -> list[Cost]:
+    """What it costs to bring a collection over to another embedding model."""
+    if model == here.embedder:
+        return [Cost("Not possible", f"{here.collection} is embedded by {model} already.", forbids=True)]
+    megabytes = here.passages * DIMENSION * 2 / 1e6
+    return [
+        Cost("Download", f"{model} is looked for on this machine first, and fetched where it is not here."),
+        Cost(
+            "Indexing anew",
+            f"All {here.passages:,} passages of {here.collection} are embedded again, from the text that is kept: no "
+            "document is read. Until that is done it is asked as before.",
+        ),
+        Cost("Disk", f"Some {megabytes:.1f} MB more: the former vectors are kept, so that there is a way back."),
+    ]
 
 
 def _of_model(now: Config, then: Config, here: Here) -> Iterator[Cost]:
@@ -133,7 +148,9 @@ def _of_memory(model: Model, precision: Precision, machine: Machine) -> Cost:
 
 def _fitting(size: int, machine: Machine) -> Cost:
     needs = f"needs {_gb(size)}, and {_gb(machine.free)} are free on {machine.device}"
-    return Cost("Memory", f"{needs}.", forbids=size > machine.free)
+    if size <= machine.free:
+        return Cost("Memory", f"{needs}.")
+    return Cost("Memory", f"{needs}. Take a smaller one, or free what is loaded below.", forbids=True)
 
 
 def _of_passages(then: Config) -> Iterator[Cost]:
@@ -152,17 +169,6 @@ def _of_passages(then: Config) -> Iterator[Cost]:
         yield Cost("Room", f"The window of {model.name} has {model.window:,} tokens: some {room} passages fit.")
     if model and model.shape:
         yield Cost("Memory", f"{_gb(model.shape.cache_bytes(min(tokens, model.window or tokens)))} for what it reads.")
-
-
-def _of_embedder(then: Config, here: Here) -> Iterator[Cost]:
-    yield Cost("Download", f"{then.embedder} is looked for on this machine first, and fetched where it is not here.")
-    if here.embedder and here.embedder != then.embedder:
-        yield Cost(
-            "Indexing anew",
-            f"Collection {here.collection} was made with {here.embedder} and can only be asked with it. To ask it "
-            f"with {then.embedder}, all its {here.passages:,} passages have to be embedded again: choose another "
-            "collection in the Library and add the folders there.",
-        )
 
 
 def _of_ocr(then: Config, here: Here) -> Cost:

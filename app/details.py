@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import streamlit as st
 
-from app import tables, views
+from app import shared, tables, views
 from app.chat import Chat
 from app.views import literal
+from rag import compose
 from rag.config import EXTRACTIVE
+from rag.errors import RagError
+from rag.evaluation.explain import tracer
 from rag.types import Answer
 
 _OPEN = "details"
@@ -41,6 +46,24 @@ def _found(answer: Answer) -> None:
         "A higher score is better, and means nothing between two questions. “Answers” is how sure the reader is that "
         "the passage answers, where one has read it."
     )
+    _searched(answer)
+
+
+def _searched(answer: Answer) -> None:
+    """What each search found for the question, worked out once more when somebody asks."""
+    if not st.button("Show what each search found, and what was dropped", icon=":material/account_tree:"):
+        return
+    config, address = shared.settings(), shared.address()
+    try:
+        with st.spinner("Searching once more"), closing(compose.collection(config)) as collection:
+            by = compose.embedder(config)
+            trace = tracer(config, collection, by, len(answer.hits), address.pattern or None, address.only)
+            through = trace(answer.understood or answer.question)
+    except RagError as error:
+        st.warning(literal(str(error)))
+        return
+    st.dataframe(tables.stage_rows(through, len(answer.hits)), hide_index=True)
+    st.caption("Places in each list, best first; empty where a search did not come to it. As the collection is now.")
 
 
 def _sent(answer: Answer) -> None:

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import shlex
 import shutil
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
 
 import streamlit as st
 
-from app import costs, following, login, scope, shared, work
-from app.costs import Here
+from app import costs, following, login, people, scope, shared, work
+from app.costs import Cost, Here
 from app.people import LOCAL
 from app.tables import model_rows
-from app.views import literal
+from app.views import counted, literal
 from rag import compose
 from rag.config import EXTRACTIVE, LATE, MOST, NONE, READER, REMOTE, Config
 from rag.errors import RagError, UsageError
 from rag.generation.models import MODELS, find
 from rag.generation.options import Precision
-from rag.jobs.job import Job
 
-_CHANGED = ("model", "precision", "passages", "rerank", "embedder", "ocr")  # what can be set here
+_CHANGED = ("model", "precision", "passages", "rerank", "ocr")  # what can be set here
 _OTHER = "another one …"
 _WRITERS = {EXTRACTIVE: "extractive: quotes word for word, needs no model"}
 _RERANKERS = {
@@ -44,12 +44,14 @@ def show() -> None:
     shared.follow_address()
     st.header("Settings", anchor=False)
     now = shared.settings()
-    following.show(now, work.MODELS, _fetched)
+    following.show(now, work.MODELS, following.said)
+    following.show(now, work.lane(now), following.said)
     then = _wanted(now)
     if then != now:
         _before(now, then)
     else:
         st.caption(":material/info: Change something above, and what that costs is told here before anything happens.")
+    _embedding(now)
     _loaded()
     _for_good(now)
     shared.show_address()
@@ -77,8 +79,8 @@ def _wanted(now: Config) -> Config:
         format_func=lambda name: _RERANKERS.get(name, name),
         key="set rerank",
     )
-    embedder, ocr = _indexing(now)
-    return replace(now, model=model, precision=precision, passages=passages, rerank=rerank, embedder=embedder, ocr=ocr)
+    ocr = _indexing(now)
+    return replace(now, model=model, precision=precision, passages=passages, rerank=rerank, ocr=ocr)
 
 
 def _model(now: Config) -> tuple[str, str]:
@@ -121,15 +123,10 @@ def _may_name_any() -> bool:
     return login.person() == LOCAL
 
 
-def _indexing(now: Config) -> tuple[str, str]:
+def _indexing(now: Config) -> str:
     st.subheader("Indexing", anchor=False)
-    embedder = now.embedder
-    if _may_name_any():
-        embedder = st.text_input(
-            "Embedding model", now.embedder, key="set embedder", help="Of new collections: a name, folder or hub id."
-        ).strip()
     read = st.toggle("Read pages without text by OCR", now.ocr == "auto", key="set ocr")
-    return embedder or now.embedder, "auto" if read else "off"
+    return "auto" if read else "off"
 
 
 # ------------------------------------------------------------------------------------------- what it costs
@@ -139,12 +136,9 @@ def _before(now: Config, then: Config) -> None:
     found = costs.costs(now, then, _here(now, then))
     with st.container(border=True):
         st.markdown("**What this changes**")
-        for cost in found:
-            icon = _ICONS.get(cost.kind, ":material/info:")
-            colour = ":orange" if cost.forbids else ":gray"
-            st.markdown(f"{icon} {colour}-badge[{cost.kind}] {literal(cost.text)}")
+        _told(found)
         lacks_download = any(cost.kind == "Download" and cost.forbids for cost in found)
-        others = any(cost.forbids and cost.kind not in ("Download", "Memory") for cost in found)
+        others = any(cost.forbids and cost.kind != "Download" for cost in found)
         with st.container(horizontal=True):
             if lacks_download and not others:
                 _offer_download(now, then)
@@ -152,6 +146,13 @@ def _before(now: Config, then: Config) -> None:
                 changed = {name: getattr(then, name) for name in _CHANGED}
                 st.button("Apply", type="primary", disabled=others, on_click=shared.set_settings, kwargs=changed)
             st.button("Leave it as it is", on_click=_forget)
+
+
+def _told(found: Sequence[Cost]) -> None:
+    for cost in found:
+        icon = _ICONS.get(cost.kind, ":material/info:")
+        colour = ":orange" if cost.forbids else ":gray"
+        st.markdown(f"{icon} {colour}-badge[{cost.kind}] {literal(cost.text)}")
 
 
 def _offer_download(now: Config, then: Config) -> None:
@@ -199,8 +200,24 @@ def _here(now: Config, then: Config) -> Here:
 # ---------------------------------------------------------------------------------------------- afterwards
 
 
-def _fetched(job: Job) -> None:
-    following.said(job)
+def _embedding(now: Config) -> None:
+    """Another embedding model for the collection: a job of its own, which nobody waits for."""
+    here = _here(now, now)
+    if not here.embedder or not people.may_change(shared.environment(), login.person(), now.collection):
+        return
+    st.subheader("Embedding", anchor=False)
+    st.text(f"{now.collection} was embedded by {here.embedder}: {counted(here.passages, 'passage')}.")
+    if not _may_name_any():
+        return
+    model = st.text_input("Embed it anew by", key="set embedder", placeholder="a folder, or owner/model").strip()
+    if not model:
+        return
+    found = costs.of_embedding_anew(model, here)
+    with st.container(border=True):
+        _told(found)
+        busy = following.is_busy(now) or any(cost.forbids for cost in found)
+        if st.button("Embed anew", type="primary", disabled=busy):
+            following.start(now, work.reembed(now, model))
 
 
 def _loaded() -> None:

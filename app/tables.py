@@ -7,6 +7,7 @@ from math import exp
 from typing import Any
 
 from app.views import BADGES, line, opening
+from rag.evaluation.explain import Stage
 from rag.shapes import PRECISIONS
 from rag.types import Answer
 
@@ -43,6 +44,28 @@ def hit_rows(answer: Answer) -> list[dict[str, object]]:
         )
     return rows
 
+
+def stage_rows(through: Sequence[Stage], k: int) -> list[dict[str, object]]:
+    """A row for each of the best passages of the last stage: its place in every stage, and whether it was passed on."""
+    places = [{hit.passage: rank for rank, hit in enumerate(stage.hits, start=1)} for stage in through]
+    rows: list[dict[str, object]] = []
+    for rank, hit in enumerate(through[-1].hits[:MOST_STAGED], start=1):
+        row: dict[str, object] = {"": rank, "Document": line(hit.passage.document), "Place": line(hit.passage.place)}
+        for stage, at in zip(through, places, strict=True):
+            row[SEARCHES.get(stage.name, stage.name)] = at.get(hit.passage)
+        row["What became of it"] = "passed on" if rank <= k else f"dropped: {k} are read"
+        rows.append({**row, "Text": opening(hit.passage.text)})
+    return rows
+
+
+SEARCHES = {
+    "dense": "By meaning",
+    "keyword": "By words",
+    "section": "By section",
+    "fused": "Both",
+    "reranked": "Read again",
+}
+MOST_STAGED = 40  # passages whose way is shown
 
 STAGES = {
     "understand": "Understanding the question",

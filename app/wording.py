@@ -20,6 +20,7 @@ _KINDS = {
     work.VERIFY: ("Verifying", "Verified"),
     work.REPAIR: ("Repairing", "Repaired"),
     work.EVALUATE: ("Measuring", "Measured"),
+    work.REEMBED: ("Embedding anew", "Embedded anew"),
     work.FETCH: ("Downloading", "Downloaded"),
 }
 UNITS = ("B", "kB", "MB", "GB", "TB")

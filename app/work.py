@@ -11,7 +11,7 @@ from rag.jobs.desk import Desk
 from rag.jobs.job import Work
 
 SYNC, WIKIPEDIA, REMOVE, VERIFY, REPAIR, EVALUATE = "sync", "wikipedia", "remove", "verify", "repair", "evaluate"
-FETCH = "fetch"
+FETCH, REEMBED = "fetch", "reembed"
 MODELS = "models"  # the lane of downloads
 CHANGES = {SYNC, WIKIPEDIA, REMOVE, REPAIR}  # which only those begin whose collection it is
 
@@ -71,6 +71,11 @@ def measure(config: Config, questions: Path, out: Path, depth: int, limit: int, 
     ]
     arguments = ("eval", "--json", *options, "--", str(questions))
     return Work(EVALUATE, config.collection, MEASURING, arguments, variables(config), tells=True, about=out.name)
+
+
+def reembed(config: Config, model: str) -> Work:
+    """Brings the collection over to another embedding model. It is asked as before until that is done."""
+    return _work(config, REEMBED, ["reembed", "--json", f"--model={model}"], [], config.collection, tells=True)
 
 
 def fetch(config: Config, model: str) -> Work:

@@ -114,6 +114,7 @@ def test_timings_by_stage() -> None:
     assert timings["retrieve"] < 0.02 > timings["check"]
 
 
+@pytest.mark.fault(24)
 def test_nothing_found_is_said_and_no_writer_is_asked() -> None:
     scribe = Scribe("never")
     pieces, answer = run(Asker(Shelf([]), scribe).stream("How long is leave?"))
@@ -252,12 +253,14 @@ def test_citations_set_right_are_told() -> None:
 # -------------------------------------------------------------------------------------------- question
 
 
+@pytest.mark.fault(23)
 @pytest.mark.parametrize("question", ["", "   ", "\x00\x01", "\n\t", "???", "...!", "\u200b", "\ud800", "—"])
 def test_nothing_to_ask(question: str) -> None:
     with pytest.raises(UsageError, match=r"^Please type a question\.$"):
         clean_question(question)
 
 
+@pytest.mark.fault(23)
 def test_too_long_to_ask() -> None:
     with pytest.raises(UsageError, match=r"^Question is 100,000 characters; the limit is 4,000\.$"):
         clean_question("x" * 100_000)
@@ -280,6 +283,7 @@ def test_cleaned(question: str, clean: str) -> None:
     assert clean_question(question) == clean
 
 
+@pytest.mark.fault(23)
 @given(st.text(alphabet=st.characters(), max_size=200))
 def test_any_question_is_refused_or_can_be_stored_and_shown(question: str) -> None:
     try:

@@ -113,6 +113,7 @@ def test_people_get_words_and_sources(rag: Run, folder: Path) -> None:
     assert out.startswith(" 1. sub/owl.md")
 
 
+@pytest.mark.fault(24)
 def test_it_abstains_and_shows_what_it_looked_at(rag: Run, folder: Path) -> None:
     rag("index", folder)
     code, answer, _ = rag("ask", "What is the boiling point of tungsten?", "--json")
@@ -134,6 +135,7 @@ def test_second_run_embeds_nothing_and_never_loads_the_model(rag: Run, folder: P
     assert (report["unchanged"], report["embedded"], last) == (3, 0, "0 []")
 
 
+@pytest.mark.fault(8)
 def test_sync_follows_the_folder(rag: Run, folder: Path) -> None:
     for i in range(6):
         (folder / f"filler{i}.txt").write_text(f"Filler number {i} is about nothing.")
@@ -167,6 +169,7 @@ def test_one_file_of_an_indexed_folder_is_a_part_of_it(rag: Run, folder: Path) -
     assert [file["document"] for file in report["files"]] == ["sub/owl.md"]
 
 
+@pytest.mark.fault(9)
 def test_a_folder_that_is_not_there_any_more_loses_nothing(rag: Run, folder: Path) -> None:
     rag("index", folder)
     folder.rename(folder.with_name("unmounted"))
@@ -180,6 +183,7 @@ def test_a_folder_that_is_not_there_any_more_loses_nothing(rag: Run, folder: Pat
     assert rag("index", folder, "--prune", "--json")[1]["removed"] == 3
 
 
+@pytest.mark.fault(5)
 def test_info_verify_repair_remove(rag: Run, folder: Path, tmp_path: Path) -> None:
     rag("index", folder)
     _, info, _ = rag("info", "--json")
@@ -200,6 +204,7 @@ def test_info_verify_repair_remove(rag: Run, folder: Path, tmp_path: Path) -> No
     assert rag("info")[0] == 2
 
 
+@pytest.mark.fault(23, 31)
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
@@ -235,6 +240,7 @@ def test_bad_input_is_one_line_and_an_exit_code(rag: Run, arguments: tuple[str, 
     assert err.startswith("rag: ")
 
 
+@pytest.mark.fault(31)
 @pytest.mark.parametrize(
     ("variable", "value", "says"),
     [
@@ -338,6 +344,7 @@ def command(*arguments: object, **variables: str) -> dict[str, Any]:
     }
 
 
+@pytest.mark.fault(32)
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("arguments", [("info",), ("info", "--json"), ("--help",)])
 def test_an_output_that_cannot_be_written_is_one_line(shelved: Path, arguments: tuple[str, ...]) -> None:
@@ -359,6 +366,7 @@ def test_an_output_that_lacks_characters_shows_what_it_can(shelved: Path) -> Non
     assert found["hits"][0]["text"] == "Ants dig — deep."
 
 
+@pytest.mark.fault(32)
 def test_stopping_says_how_far_it_got(rag: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Impatient(WordEmbedder):
         """Somebody presses Ctrl-C while the second window is embedded."""
@@ -392,6 +400,7 @@ def test_paths_that_overlap_are_indexed_once(rag: Run, folder: Path, monkeypatch
     assert sorted(file["document"] for file in report["files"]) == sorted([*NOTES, "hare.txt"])
 
 
+@pytest.mark.fault(24)
 def test_an_empty_folder(rag: Run, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
@@ -401,6 +410,7 @@ def test_an_empty_folder(rag: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "indexes").exists()
 
 
+@pytest.mark.fault(23)
 @pytest.mark.parametrize(
     "question",
     [
@@ -422,6 +432,7 @@ def test_awkward_questions_are_answered_or_declined(rag: Run, folder: Path, ques
         assert code == 0 or (code == 2 and err.startswith("rag: "))
 
 
+@pytest.mark.fault(7)
 def test_another_embedder_is_refused_with_the_names_of_both(
     rag: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -440,6 +451,7 @@ def test_another_embedder_is_refused_with_the_names_of_both(
         assert "Nothing was changed" in err
 
 
+@pytest.mark.fault(21)
 def test_a_missing_model_says_what_to_do(rag: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rag("index", folder)
     code, _, err = rag("ask", "fox?", "--model", "no-such-model")
@@ -617,6 +629,7 @@ def mounted(script: str, disk: Path, size: str) -> subprocess.CompletedProcess[s
     return done
 
 
+@pytest.mark.fault(32)
 @MOUNTS
 def test_a_read_only_disk_can_be_asked_and_not_written(folder: Path, tmp_path: Path) -> None:
     rag_, disk = f"{sys.executable} -m rag.cli", tmp_path / "disk"
@@ -635,6 +648,7 @@ def test_a_read_only_disk_can_be_asked_and_not_written(folder: Path, tmp_path: P
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.fault(3)
 @MOUNTS
 def test_a_full_disk_loses_nothing(folder: Path, tmp_path: Path) -> None:
     """A disk of 1 MB: the index fills it, says so with exit code 7, and what was acknowledged stays."""

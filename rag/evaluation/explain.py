@@ -17,7 +17,7 @@ from rag.evaluation.matching import matches, same_document
 from rag.generation.terms import terms
 from rag.retrieval.fuse import DEPTH, Hybrid
 from rag.retrieval.query import keywords
-from rag.types import Evidence, FileReport, Hit, Passage, Retriever
+from rag.types import Evidence, FileReport, Hit, Origin, Passage, Retriever
 
 if TYPE_CHECKING:
     from rag.config import Config
@@ -87,11 +87,19 @@ def stages(question: str, fused: Hybrid, reranked: Reranker | None, k: int) -> l
     return [*found, Stage(FUSED, fused.retrieve(question, DEPTH), max(k, reranked.depth)), again]
 
 
-def tracer(config: Config, collection: Collection, by: TextEmbedder, k: int) -> Callable[[str], list[Stage]]:
-    """What gives the stages of retrieval for a question of which the first `k` hits are wanted."""
+def tracer(
+    config: Config,
+    collection: Collection,
+    by: TextEmbedder,
+    k: int,
+    pattern: str | None = None,
+    only: Origin | None = None,
+) -> Callable[[str], list[Stage]]:
+    """What gives the stages of retrieval for a question of which the first `k` hits are wanted, over all documents or
+    those that a filter leaves."""
     from rag import compose
 
-    fused = Hybrid(collection.index(), by)
+    fused = Hybrid(collection.index(pattern, only), by)
     reranked = compose.reranker(config, fused, by) if config.rerank != NONE else None
     return lambda question: stages(question, fused, reranked, k)
 

@@ -19,7 +19,6 @@ from rag.index.fingerprints import require_same
 from rag.index.inventory import inventory
 from rag.index.ledger import Ledger
 from rag.index.lock import writing
-from rag.index.names import told_apart
 from rag.index.opened import Opened, opened
 from rag.index.stream import stream
 from rag.index.sync import Progress, plan, reported, resumed, sync
@@ -66,7 +65,6 @@ class Collection:
         self._opened: int | None = None  # the ledger's inode
         self._snapshot: generation.Snapshot | None = None
         self._state: tuple[int, int] | None = None
-        self._cards: list[Card] = []
 
     # ------------------------------------------------------------------------------------------- writing
 
@@ -240,10 +238,8 @@ class Collection:
         state = ledger.state
         if self._snapshot is None or state != self._state:
             self._snapshot = generation.load(ledger, self.home)
-            places = ((row.document, row.name, row.key) for row in ledger.files())
-            self._cards = told_apart([Card(*row) for row in ledger.cards()], places)
             self._state = state
-        return self._snapshot, self._cards
+        return self._snapshot, self._snapshot.cards
 
     def require(self) -> None:
         """Raises UsageError unless there is such a collection."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import sqlite3
 import zlib
@@ -94,10 +95,21 @@ def create(path: Path, settings: dict[str, str]) -> None:
                 db.execute("COMMIT")
                 db.execute("PRAGMA journal_mode=WAL")  # last: a write-ahead log would not move with its database
             draft.rename(path)
+            for folder in (path.parent, path.parent.parent):  # the collection's own name is new, too
+                sync_folder(folder)
         except BaseException:
             with suppress(OSError):
                 _discard(draft)
             raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Puts the names in a folder on disk for good."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _discard(draft: Path) -> None:

@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rag.index.ledger import Ledger
+from rag.index.names import told_apart
 from rag.index.rows import GenerationRow
 from rag.index.vectors import EXACT, Kind, VectorIndex, kind_of
 from rag.index.words import WordIndex
+from rag.types import Card
 
 if TYPE_CHECKING:
     from rag.types import Vectors
@@ -28,7 +30,8 @@ WORDS = "words"
 
 
 class Snapshot:
-    """What is searched: a generation without its `damaged` files, and what the ledger holds beside it."""
+    """What is searched: a generation without its `damaged` files, and what the ledger holds beside it. `cards` are all
+    documents at that same moment: a filter by later ones would leave nothing of what is searched."""
 
     def __init__(
         self, ledger: Ledger, row: GenerationRow | None, home: Path, damaged: Collection[str] = (), note: str = ""
@@ -53,6 +56,8 @@ class Snapshot:
             self._vectors.append(vectors := VectorIndex.empty(EXACT, ledger.fingerprint.dimension))
             for ids, block in ledger.vector_blocks(vectors_through):
                 vectors.add(ids, block)
+        places = ((file.document, file.name, file.key) for file in ledger.files())
+        self.cards = told_apart([Card(*card) for card in ledger.cards()], places)
 
     def __len__(self) -> int:
         """Passages held, those that are gone from the ledger included."""

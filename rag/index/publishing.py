@@ -72,7 +72,7 @@ def build(passages: Queries, home: Path, number: int, old: GenerationRow | None 
         rebuilt, through, count = _write_vectors(passages, draft, home, old, newest)
         row = GenerationRow(number, newest, through, count, _synced(draft), lingering)
         draft.rename(folder_of(home, number))
-        sync_folder(home)
+        database.sync_folder(home)
     except (OSError, RuntimeError, ValueError) as error:  # tantivy and FAISS raise the latter two for a failed write
         shutil.rmtree(draft, ignore_errors=True)
         raise StorageError(
@@ -155,22 +155,14 @@ def _synced(draft: Path) -> dict[str, tuple[int, str]]:
         path.chmod(0o600)
         files[str(path.relative_to(draft))] = (path.stat().st_size, sha256(path))
     for folder in (draft / WORDS, draft):
-        sync_folder(folder)
+        database.sync_folder(folder)
     return files
 
 
 def move(home: Path, number: int, into: Path, as_number: int) -> None:
     """To another collection's folder, for good; it is not read there before it is published."""
     folder_of(home, number).rename(folder_of(into, as_number))
-    sync_folder(into)
-
-
-def sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    database.sync_folder(into)
 
 
 def _number(path: Path) -> int:

@@ -105,13 +105,14 @@ class View:
         self, search: Callable[[list[int] | None, int], list[tuple[int, float]]], k: int, among: Sequence[int] | None
     ) -> list[Hit]:
         """The k best that the ledger still holds. An index may lag behind what was removed, so more are asked for
-        until there are enough; when a writer has replaced what was found, it is searched for again."""
+        until there are enough; when a writer has replaced what was found, or would have been, it is searched for
+        again."""
         wanted = min(k, len(self._snapshot))
         while True:
             allowed = self._allowed(among)
             found = search(allowed, wanted) if allowed != [] else []
             passages = self._ledger.passages([id_ for id_, _ in found], self._names)
-            if len(passages) < len(found) and self._look():
+            if (len(passages) < len(found) or len(found) < wanted) and self._look():
                 continue
             hits = [Hit(passages[id_], score) for id_, score in found if id_ in passages]
             if len(hits) >= k or len(found) < wanted or wanted >= len(self._snapshot):

@@ -18,7 +18,7 @@ from rag.sources.reading import gather
 from rag.sources.walk import Walk, identify
 from rag.types import Document, Entry, Outcome, Reading, Status
 
-PARSER = "1"  # raise it when the same files give other documents, so that they are read again
+PARSER = "2"  # raise it when the same files give other documents, so that they are read again
 
 OnPage = Callable[[str, int, int], None]
 

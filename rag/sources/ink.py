@@ -1,4 +1,4 @@
-"""What lies on a page besides text, as PDFium sees it: a page without a word may be blank, or a picture of a thousand."""
+"""What lies on a page besides text, as PDFium sees it: one without a word may be blank, or a picture of a thousand."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TEXT, _PATH, _IMAGE, _SHADING = 1, 2, 3, 4  # FPDF_PAGEOBJ_*
 _INK = bytes(192) + b"\1" * 64  # grey → 0 for what is seen, 1 for paper
 
 
-def drawn(page: pdfium.PdfPage, sparse: bool) -> State:
+def besides_text(page: pdfium.PdfPage, sparse: bool) -> State:
     """What there is besides text. For PICTURE, beside `sparse` text, it must fill half of the page."""
     width, height = page.get_size()
     least = (PAGE_SIZED if sparse else SPECK) * width * height

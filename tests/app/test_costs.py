@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.costs import Cost, Here, costs
+from app.costs import Cost, Here, costs, of_embedding_anew
 from rag.config import Config
 from rag.generation.precision import Machine
 
@@ -92,9 +92,11 @@ def test_passages_cost_time_room_and_memory() -> None:
 
 
 def test_another_embedder_means_indexing_anew() -> None:
-    found = told(replace(NOW, embedder="BAAI/bge-small-en-v1.5"))
-    assert "all its 284 passages have to be embedded again" in found["Indexing anew"].text
-    assert "Indexing anew" not in told(replace(NOW, embedder="x/y"), replace(HERE, embedder=""))
+    found = {cost.kind: cost for cost in of_embedding_anew("BAAI/bge-base-en", HERE)}
+    assert "All 284 passages of sample are embedded again" in found["Indexing anew"].text
+    assert found["Disk"].text.startswith("Some 0.4 MB more")
+    (same,) = of_embedding_anew("all-MiniLM-L6-v2", HERE)
+    assert same.forbids
 
 
 def test_reranking_costs_time_and_ocr_indexing() -> None:

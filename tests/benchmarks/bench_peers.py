@@ -35,7 +35,9 @@ PEERS = Path(__file__).parent / "peers"
 CORES = 2
 DEPTH = 50  # passages asked for
 KS = (5, 10)
-SAMPLED = 0.1  # seconds between looks at the memory
+SAMPLED = 0.2  # seconds between looks at the memory
+NEW_PAGE = 20  # of the longest filing: what the changed one gains
+FOUND = 5  # pages among which the new one must be when it is asked for by its own words
 QUIET = {"HF_HUB_OFFLINE": "1", "HAYSTACK_TELEMETRY_ENABLED": "False", "PYTHONUNBUFFERED": "1"}
 
 
@@ -127,17 +129,18 @@ def filings(data: Path, count: int | None) -> tuple[list[Path], list[dict]]:
     return pdfs, [q for q in questions if {e["document"] for e in q["evidence"]} <= names]
 
 
-def change(folder: Path) -> str:
-    """Gives the filing of middle length a page that it did not have, after its first; its name."""
+def change(folder: Path) -> tuple[str, str]:
+    """Gives the filing of middle length a page that it did not have, after its first; its name, and words of that."""
     from pypdf import PdfReader, PdfWriter
 
     by_length = sorted(folder.glob("*.pdf"), key=lambda path: (len(PdfReader(path).pages), path.name))
     path, other = by_length[len(by_length) // 2], by_length[-1]
+    page = PdfReader(other).pages[NEW_PAGE]
     changed = PdfWriter(clone_from=path)
-    changed.insert_page(PdfReader(other).pages[20], 1)
+    changed.insert_page(page, 1)
     with path.open("wb") as out:
         changed.write(out)
-    return path.name
+    return path.name, " ".join(page.extract_text().split()[20:60])
 
 
 def rank_of_page(pages: list[list], question: dict) -> float:
@@ -179,7 +182,13 @@ def measure(contestant: Contestant, done: dict, save, work: Path, pdfs: list[Pat
             done["asked"][title] = {**figures(told, questions), "load": told["load"]}
             save()
     if "resync" not in done:
-        done["resync"] = phase(contestant, "resync", {**job, "changed": change(folder)}, work, env)
+        name, words = change(folder)
+        told = phase(contestant, "resync", {**job, "changed": name}, work, env)
+        asked = phase(contestant, "query", {**job, "questions": [words], "depth": DEPTH}, work, env)
+        told["found"] = (
+            rank_of_page(asked["answers"][0]["pages"], {"evidence": [{"document": name, "page": 2}]}) <= FOUND
+        )
+        done["resync"] = told
         save()
 
 
@@ -207,7 +216,10 @@ def table(results: dict) -> str:
 def _indexing(done: dict) -> list[str]:
     build, resync = done.get("build"), done.get("resync")
     first = [f"{build['seconds']:.0f} s", f"{build['peak_mib']:,} MiB"] if build else ["", ""]
-    return [*first, f"{resync['seconds']:.1f} s" if resync else ""]
+    return [
+        *first,
+        f"{resync['seconds']:.1f} s{'' if resync.get('found', True) else ', not found then'}" if resync else "",
+    ]
 
 
 def about(results: dict, pdfs: list[Path], questions: list[dict]) -> dict:

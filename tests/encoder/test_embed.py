@@ -405,6 +405,7 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
         load_embedder(str(tmp_path / "nowhere"))
 
 
+@pytest.mark.fault(21)
 def test_an_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="is empty"):
         load_embedder(str(tmp_path))
@@ -436,6 +437,7 @@ def test_a_damaged_tokenizer_is_named(tmp_path: Path, content: bytes) -> None:
         embedder.count(["a"])
 
 
+@pytest.mark.fault(21)
 def test_weights_that_are_cut_short(tmp_path: Path) -> None:
     path = write_model(tmp_path / "model") / "model.safetensors"
     whole = path.read_bytes()
@@ -445,6 +447,7 @@ def test_weights_that_are_cut_short(tmp_path: Path) -> None:
             load_embedder(str(path.parent))
 
 
+@pytest.mark.fault(21)
 def test_weights_only_as_a_pickle(tmp_path: Path) -> None:
     folder = write_model(tmp_path / "model")
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
@@ -484,6 +487,7 @@ def test_a_pooling_that_nobody_knows(tmp_path: Path) -> None:
         load_embedder(str(folder), device="cpu").embed_passages(["a"])
 
 
+@pytest.mark.fault(24)
 def test_vectors_that_are_not_numbers(tmp_path: Path) -> None:
     tensors = weights()
     tensors["encoder.layer.1.output.LayerNorm.bias"][3] = np.nan
@@ -545,6 +549,7 @@ def test_the_cache_comes_before_the_package_if_it_is_whole(places: Path, monkeyp
     assert load_embedder("tiny")._checkpoint.folder == folder
 
 
+@pytest.mark.fault(21)
 def test_weights_with_another_hash_are_refused(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = bundle(places, monkeypatch, sha256="0" * 64)
     with pytest.raises(ModelError) as caught:
@@ -579,6 +584,7 @@ def test_a_missing_package_says_what_to_install(places: Path, monkeypatch: pytes
         load_embedder("tiny")
 
 
+@pytest.mark.fault(21)
 @pytest.mark.parametrize("answers", [False, True])
 def test_a_hub_out_of_reach_is_reported_soon(places: Path, monkeypatch: pytest.MonkeyPatch, answers: bool) -> None:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
@@ -594,6 +600,7 @@ def test_a_hub_out_of_reach_is_reported_soon(places: Path, monkeypatch: pytest.M
         assert time.monotonic() - started < 5
 
 
+@pytest.mark.fault(21)
 def test_half_a_model_in_the_cache_is_not_taken(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bundle(places, monkeypatch)
     write_model(snapshot(places))

@@ -71,6 +71,7 @@ BAD_ROWS = {
 }
 
 
+@pytest.mark.fault(30)
 @pytest.mark.parametrize("row", BAD_ROWS, ids=BAD_ROWS.values())
 def test_a_bad_row_is_reported_with_its_line_and_skipped(tmp_path: Path, row: str) -> None:
     path = written(tmp_path / "q.jsonl", {"question": "First?"}, "", row, {"question": "Last?"})
@@ -80,6 +81,7 @@ def test_a_bad_row_is_reported_with_its_line_and_skipped(tmp_path: Path, row: st
     assert BAD_ROWS[row] in bad[0].reason
 
 
+@pytest.mark.fault(30)
 def test_an_id_is_used_once(tmp_path: Path) -> None:
     examples, bad = read(written(tmp_path / "q.jsonl", {**FULL, "id": 7}, {"id": "7", "question": "Who?"}))
     assert [example.id for example in examples] == ["7"]
@@ -129,6 +131,7 @@ def test_csv_with_one_evidence_in_columns(tmp_path: Path) -> None:
     assert (why.evidence, bad) == ((), [])
 
 
+@pytest.mark.fault(30)
 def test_csv_with_a_cell_too_large_goes_on(tmp_path: Path) -> None:
     path = written(tmp_path / "q.csv", "question", "Who?", "x" * 200_000, "Why?")
     examples, bad = read(path)

@@ -117,6 +117,7 @@ def test_a_judge_decides_what_is_correct_and_its_failures_are_counted(tmp_path: 
     assert report.figures["correct"].value == 0.0
 
 
+@pytest.mark.fault(30)
 def test_a_failed_question_counts_as_wrong_and_is_asked_again(tmp_path: Path) -> None:
     oracle = Oracle(fails=["What does an ant cost?"])
     report = evaluate(EXAMPLES, oracle.ask, tmp_path, clock=ticking())
@@ -173,6 +174,7 @@ evaluate(EXAMPLES, Dying().ask, Path({out!r}), clock=one_second)
 """
 
 
+@pytest.mark.fault(30)
 @pytest.mark.parametrize("after", [0, 2, 3])
 def test_killed_and_gone_on_with_it_gives_the_same(tmp_path: Path, after: int) -> None:
     evaluate(EXAMPLES, Oracle().ask, tmp_path / "whole", clock=one_second)
@@ -188,6 +190,7 @@ def test_killed_and_gone_on_with_it_gives_the_same(tmp_path: Path, after: int) -
     assert same(out, tmp_path / "whole")
 
 
+@pytest.mark.fault(30)
 @pytest.mark.parametrize("cut", [1, 40, 400])
 def test_a_line_cut_short_is_asked_again(tmp_path: Path, cut: int) -> None:
     evaluate(EXAMPLES, Oracle().ask, tmp_path / "whole", clock=one_second)
@@ -231,6 +234,7 @@ def test_two_at_once_do_not_mix(tmp_path: Path) -> None:
         evaluate(EXAMPLES, Oracle().ask, tmp_path)
 
 
+@pytest.mark.fault(30)
 def test_a_full_disk_keeps_what_was_answered(tmp_path: Path) -> None:
     code = f"""
 import resource, signal, sys

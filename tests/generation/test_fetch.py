@@ -96,6 +96,7 @@ def test_a_broken_connection_goes_on_where_it_broke(hub: Hub) -> None:
     assert 0 < int(second.removeprefix("bytes=").rstrip("-")) <= len(hub.files[WEIGHTS]) // 2
 
 
+@pytest.mark.fault(21)
 def test_a_killed_download_goes_on_where_it_was_killed(hub: Hub, tmp_path: Path) -> None:
     whole = hub.files[WEIGHTS]
     blobs = tmp_path / "cache" / "models--owner--tiny" / "blobs"
@@ -107,6 +108,7 @@ def test_a_killed_download_goes_on_where_it_was_killed(hub: Hub, tmp_path: Path)
     assert not list(blobs.glob("*.part"))
 
 
+@pytest.mark.fault(21)
 def test_an_interrupted_model_is_not_taken_for_a_whole_one(hub: Hub) -> None:
     model = find("owner/tiny")
     (fetch(model) / WEIGHTS).unlink()
@@ -116,6 +118,7 @@ def test_an_interrupted_model_is_not_taken_for_a_whole_one(hub: Hub) -> None:
     assert asked_for(hub, WEIGHTS) == []  # its blob was there
 
 
+@pytest.mark.fault(21)
 def test_what_is_not_what_was_published_is_removed_and_named(hub: Hub) -> None:
     model = find("owner/tiny")
     hub.spoilt = WEIGHTS
@@ -144,6 +147,7 @@ def test_fetching_again_verifies_what_is_here(hub: Hub, monkeypatch: pytest.Monk
     assert blob.read_bytes() == hub.files[WEIGHTS]
 
 
+@pytest.mark.fault(21)
 def test_offline_asks_nobody(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(ModelError, match="not on this machine"):
@@ -237,6 +241,7 @@ class Bomb:
         return (Path.touch, (self.trace,))
 
 
+@pytest.mark.fault(21)
 def test_a_pickle_that_would_run_code_is_refused_unrun(
     hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,6 +23,8 @@ from rag.generation.standalone import ModelRewriter
 from rag.shapes import answer_shape
 from rag.types import Answer, Embedder, Exchange, Hit, Message, Passage
 
+pytestmark = pytest.mark.fault(25)
+
 QUESTION = "What is the notice period for managers?"
 HARMLESS = "Leave is 28 days a year. The office opens at eight."
 CONTROLS = [

@@ -228,6 +228,7 @@ def a_weight_missing(folder: Path) -> None:
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
 
 
+@pytest.mark.fault(21)
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
@@ -251,6 +252,7 @@ def test_a_damaged_model_is_named_with_what_to_do(folder: Path, tmp_path: Path, 
     assert "Fetch its files again" in str(caught.value)
 
 
+@pytest.mark.fault(21)
 def test_a_missing_model_offline_is_named_within_seconds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     started = time.monotonic()
@@ -367,6 +369,7 @@ def test_leaving_early_frees_the_cache(random: Path) -> None:
     assert caches() == before
 
 
+@pytest.mark.fault(20)
 def test_out_of_memory_frees_the_cache_while_the_error_is_held(random: Path) -> None:
     generator = LocalGenerator(find(str(random)), device="cpu")
     before, calls = caches(), forward_calls(generator)

@@ -215,6 +215,7 @@ def out_of_memory_above(model: LocalGenerator, tokens: int) -> Any:
     return model._model.register_forward_pre_hook(refuse, with_kwargs=True)
 
 
+@pytest.mark.fault(20)
 def test_a_crowd_with_cancels_and_no_memory_gets_its_own_answers_or_an_error(model: LocalGenerator) -> None:
     asked = [turns(f"Question {n}: what does part {n * 37} cost?" + " Please." * (n % 5)) for n in range(20)]
     asked[7] = asked[13] = turns("Why? " * 300)  # which the network has no room for
@@ -254,6 +255,7 @@ def test_a_crowd_with_cancels_and_no_memory_gets_its_own_answers_or_an_error(mod
     assert tensor_bytes() == baseline
 
 
+@pytest.mark.fault(20)
 def test_out_of_memory_is_answered_with_fewer_passages_and_says_so(model: LocalGenerator) -> None:
     queue = Queued(model)
     hits = [hit(f"Part {n} costs {n * 10} euros. " * 4) for n in range(8)]
@@ -271,6 +273,7 @@ def test_out_of_memory_is_answered_with_fewer_passages_and_says_so(model: LocalG
         queue.close()
 
 
+@pytest.mark.fault(20)
 def test_then_a_smaller_cache_then_it_says_so() -> None:
     class Small:
         """Has room for so many new tokens only."""

@@ -126,6 +126,7 @@ def test_any_text_is_covered_by_passages_in_order(pieces: list[str], max_tokens:
     assert not made.text[position:].strip()
 
 
+@pytest.mark.fault(13)
 def test_a_word_longer_than_a_passage_is_cut_and_nothing_is_lost() -> None:
     passages = cut(document("a.txt", "y" * 100_000))
     assert "".join(p.text for p in passages) == "y" * 100_000

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import Shelf, WordEmbedder, contents
 
-from rag.errors import DamagedError, FingerprintError, LockedError, UsageError
+from rag.errors import DamagedError, FingerprintError, LockedError, StorageError, UsageError
 from rag.index import database
 from rag.index.collection import Collection
 from rag.index.lock import writing
@@ -49,6 +51,7 @@ def test_finds_the_page_by_meaning_and_by_word(collection: Collection, embedder:
         assert hits[0].score >= hits[1].score
 
 
+@pytest.mark.fault(19)
 def test_second_sync_changes_nothing(collection: Collection, embedder: WordEmbedder) -> None:
     synced(collection, FILES, embedder)
     generation = collection.info()["generation"]
@@ -59,6 +62,7 @@ def test_second_sync_changes_nothing(collection: Collection, embedder: WordEmbed
     assert len(embedder.texts) == 6
 
 
+@pytest.mark.fault(8)
 def test_add_change_rename_remove(collection: Collection, embedder: WordEmbedder) -> None:
     files = dict(FILES) | {f"f{i}.txt": f"filler {i}" for i in range(8)}
     synced(collection, files, embedder)
@@ -76,6 +80,7 @@ def test_add_change_rename_remove(collection: Collection, embedder: WordEmbedder
     assert not collection.verify()
 
 
+@pytest.mark.fault(19)
 def test_identical_bytes_are_stored_once_under_all_paths(collection: Collection, embedder: WordEmbedder) -> None:
     files = {"a/x.txt": "the same words", "b/y.txt": "the same words"}
     report = synced(collection, files, embedder)
@@ -86,12 +91,14 @@ def test_identical_bytes_are_stored_once_under_all_paths(collection: Collection,
     assert collection.index().keyword("same words", 5)[0].passage.document == "b/y.txt"
 
 
+@pytest.mark.fault(19)
 def test_identical_passages_are_embedded_once(collection: Collection, embedder: WordEmbedder) -> None:
     report = synced(collection, {"a.txt": "one text\fone text\fone text"}, embedder)
     assert (report.passages, report.embedded) == (3, 1)
     assert {hit.passage.page for hit in collection.index().keyword("one text", 9)} == {1, 2, 3}
 
 
+@pytest.mark.fault(9)
 @pytest.mark.parametrize("left", [{}, {"ant.txt": FILES["ant.txt"]}])
 def test_mass_disappearance_removes_nothing_without_prune(
     collection: Collection, embedder: WordEmbedder, left: dict[str, str | None]
@@ -105,6 +112,7 @@ def test_mass_disappearance_removes_nothing_without_prune(
     assert {name for name, _ in contents(collection)} == set(left)
 
 
+@pytest.mark.fault(10)
 def test_a_file_that_cannot_be_opened_now_is_not_forgotten(collection: Collection, embedder: WordEmbedder) -> None:
     synced(collection, FILES, embedder)
     report = synced(collection, {**FILES, "bee.txt": None}, embedder)
@@ -145,6 +153,7 @@ def test_dry_run_says_what_a_sync_would_do_and_does_nothing(collection: Collecti
     assert (real.changed, real.renamed) == (report.changed, report.renamed) == (1, 1)
 
 
+@pytest.mark.fault(7)
 def test_another_embedder_is_refused_even_at_the_same_dimension(collection: Collection, embedder: WordEmbedder) -> None:
     synced(collection, FILES, embedder)
     other = WordEmbedder(model="other words")
@@ -155,6 +164,7 @@ def test_another_embedder_is_refused_even_at_the_same_dimension(collection: Coll
     assert other.texts == []
 
 
+@pytest.mark.fault(4)
 def test_one_writer_at_a_time_and_readers_go_on(collection: Collection, embedder: WordEmbedder) -> None:
     synced(collection, FILES, embedder)
     holder = (
@@ -176,6 +186,7 @@ def test_one_writer_at_a_time_and_readers_go_on(collection: Collection, embedder
     assert collection.info()["writer"] == ""
 
 
+@pytest.mark.fault(24)
 def test_unknown_collection_names_those_there_are(
     collection: Collection, embedder: WordEmbedder, tmp_path: Path
 ) -> None:
@@ -189,6 +200,7 @@ def test_unknown_collection_names_those_there_are(
             Collection(tmp_path, name)
 
 
+@pytest.mark.fault(5)
 def test_a_damaged_index_is_detected_searched_around_and_repaired(
     collection: Collection, embedder: WordEmbedder
 ) -> None:
@@ -214,6 +226,7 @@ def test_a_damaged_index_is_detected_searched_around_and_repaired(
     assert not collection.repair()
 
 
+@pytest.mark.fault(6)
 def test_a_damaged_ledger_is_said_so_and_left_alone(collection: Collection, embedder: WordEmbedder) -> None:
     synced(collection, FILES, embedder)
     collection.close()
@@ -280,6 +293,83 @@ def test_a_vector_that_is_no_number_is_refused(collection: Collection, embedder:
     assert len(contents(collection)) == 2
 
 
+@pytest.mark.fault(1)
+def test_what_is_said_to_be_done_is_there_already(
+    collection: Collection, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag.index.sync.FIRST_WINDOW", 1)
+    synced(collection, {"ant.txt": "an old ant"}, embedder)
+    told: list[str] = []
+
+    class Looks:
+        """Looks into the collection, as anybody could, whenever it is told of a document."""
+
+        def plan(self, total: int, files: int) -> None: ...
+
+        def reading(self, name: str) -> None: ...
+
+        def documents(self, done: int, total: int, name: str) -> None:
+            told.append(name)
+            reader = Collection(collection.home.parent, "default")
+            assert (name, FILES[name].split("\f")[0]) in contents(reader)
+            reader.close()
+
+    collection.sync(Shelf(dict(FILES)), embedder, progress=Looks())
+    assert told == sorted(FILES)
+
+
+@pytest.mark.fault(3)
+def test_a_ledger_that_the_disk_has_no_room_for_is_not_begun(tmp_path: Path) -> None:
+    """Files may grow to so many bytes and no further, whatever that cuts off."""
+    before, ignored = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    refusals: list[str] = []
+    left: list[Path] = []
+    try:
+        for pages in range(40):
+            home = tmp_path / f"{pages}"
+            home.mkdir()
+            resource.setrlimit(resource.RLIMIT_FSIZE, (4096 * pages + 100, before[1]))
+            try:
+                database.create(home / "ledger.sqlite", {"fingerprint": "{}"})
+            except StorageError as error:
+                refusals.append(str(error))
+                left += home.iterdir()
+                continue
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+            with closing(database.connect(home / "ledger.sqlite", "rw")) as db:
+                assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+                assert db.execute("SELECT key FROM settings").fetchall() == [("fingerprint",)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert 10 < len(refusals) < 40
+    assert all("MB are free there" in refusal for refusal in refusals)
+    assert left == []
+
+
+@pytest.mark.fault(3)
+def test_a_ledger_that_somebody_looks_at_while_it_is_made_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then SQLite leaves a write-ahead log as it is, as on a disk that is full: it would stay behind with the draft."""
+    lookers: list[sqlite3.Connection] = []
+
+    @contextmanager
+    def looked_at(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+        yield db
+        lookers.append(sqlite3.connect(tmp_path / "ledger.new"))
+        lookers[0].execute("SELECT count(*) FROM sqlite_master").fetchone()
+        db.close()
+
+    monkeypatch.setattr(database, "closing", looked_at)
+    database.create(tmp_path / "ledger.sqlite", {"fingerprint": "{}"})
+    shutil.copyfile(tmp_path / "ledger.sqlite", tmp_path / "alone.sqlite")
+    lookers[0].close()
+    with closing(database.connect(tmp_path / "alone.sqlite", "ro")) as db:
+        assert db.execute("SELECT key FROM settings").fetchall() == [("fingerprint",)]
+
+
+@pytest.mark.fault(2)
 def test_what_was_committed_is_searched_before_it_is_published(
     collection: Collection, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -299,6 +389,7 @@ def test_a_long_lived_reader_sees_what_others_commit(collection: Collection, emb
     assert len(contents(reader)) == 2
 
 
+@pytest.mark.fault(4)
 def test_readers_see_the_old_state_or_the_new_while_a_writer_works(
     collection: Collection, embedder: WordEmbedder
 ) -> None:
@@ -343,6 +434,7 @@ class Interrupted(Shelf):
             yield reading
 
 
+@pytest.mark.fault(1)
 @pytest.mark.parametrize("after", [0, 1, 2])
 def test_an_interrupted_sync_is_finished_by_the_next(
     collection: Collection, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch, after: int
@@ -364,6 +456,7 @@ def test_an_interrupted_sync_is_finished_by_the_next(
     assert len(embedder.texts) == len(set(embedder.texts))  # nothing was embedded twice, interrupted or not
 
 
+@pytest.mark.fault(19)
 def test_a_twin_of_a_locked_file_is_read_itself(collection: Collection, embedder: WordEmbedder) -> None:
     files: dict[str, str | None] = {"a.txt": "same words", "b.txt": "b"}
     synced(collection, files, embedder)
@@ -382,12 +475,14 @@ def test_what_is_excluded_goes_without_asking(collection: Collection, embedder: 
     assert (report.removed, report.withheld) == (2, 0)
 
 
+@pytest.mark.fault(10)
 def test_what_could_not_be_looked_into_shows_in_the_exit_code(collection: Collection, embedder: WordEmbedder) -> None:
     source = Shelf(dict(FILES))
     source.unread = ["locked"]
     assert collection.sync(source, embedder).exit_code == 3
 
 
+@pytest.mark.fault(6)
 @pytest.mark.parametrize(
     "damage",
     [
@@ -412,6 +507,7 @@ def test_nonsense_in_the_ledger_is_found(collection: Collection, embedder: WordE
     assert not collection.home.exists()
 
 
+@pytest.mark.fault(32)
 def test_a_read_only_copy_with_a_log_is_read_whole(
     collection: Collection, embedder: WordEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -436,6 +532,7 @@ def test_a_read_only_copy_with_a_log_is_read_whole(
     assert len(contents(Collection(copy.parent, "default"))) == 2
 
 
+@pytest.mark.fault(8)
 def test_removed_documents_leave_no_row_and_no_hit(collection: Collection, embedder: WordEmbedder) -> None:
     files = {f"{i}.txt": f"number {i}" for i in range(30)}
     synced(collection, files, embedder)

@@ -35,6 +35,7 @@ def test_bm25_is_the_textbook_formula(words: WordIndex) -> None:
     assert score == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.fault(23)
 @pytest.mark.parametrize(
     "question",
     [
@@ -85,6 +86,7 @@ def indexed(ids: np.ndarray, stored: np.ndarray) -> VectorIndex:
     return index
 
 
+@pytest.mark.fault(24)
 def test_vectors_agree_with_exact_search() -> None:
     ids, stored = np.arange(100, 150), vectors(50)
     index = indexed(ids, stored)
@@ -99,6 +101,7 @@ def test_vectors_agree_with_exact_search() -> None:
         assert index.search(query, 3, only=[]) == []
 
 
+@pytest.mark.fault(24)
 def test_vectors_survive_a_file_and_refuse_what_is_not_finite(tmp_path: Path) -> None:
     path = indexed(np.asarray([5, 6]), vectors(2)).save(tmp_path)
     assert VectorIndex.load(path).search(vectors(2)[1], 1)[0][0] == 6

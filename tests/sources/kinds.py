@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rag.types import Status
 
 READ = (Status.INDEXED,)
+LEFT = (Status.PARTLY,)  # what is left of it is read
+EMPTY = (Status.NO_TEXT,)
+BROKEN = (Status.DAMAGED,)
+STOPPED = (Status.LIMIT, Status.DAMAGED)
+ANY = tuple(Status)
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """`words` must stand in the text if the file is read at all; with READ alone it must be."""
+    """`words` must stand in the text if the file is read at all."""
 
     name: str
     data: bytes
     statuses: Sequence[Status]
     words: Sequence[str] = ()
+
+
+def alike(files: Mapping[str, bytes], statuses: Sequence[Status], words: Sequence[str] = ()) -> Iterator[Kind]:
+    """Files that come to the same."""
+    for name, data in files.items():
+        yield Kind(name, data, statuses, words)

@@ -5,16 +5,11 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 
-from kinds import READ, Kind
+from kinds import ANY, EMPTY, READ, STOPPED, Kind, alike
 from kinds_misc import document
 from kinds_pictures import image, page
 from kinds_structure import LINES
-from pdf_writer import assemble, show, stream
-
-from rag.types import Status
-
-STOPPED = (Status.LIMIT, Status.DAMAGED)
-ANY = tuple(Status)
+from pdf_writer import HELVETICA, assemble, show, stream
 
 
 def _flate(size: int, times: int = 1, unit: bytes = b" ") -> bytes:
@@ -30,47 +25,61 @@ def _content(data: bytes, times: int = 1) -> bytes:
     return document().replace(stream(show(*LINES)), stream(data, b"/Filter[%s]" % (b"/FlateDecode" * times)))
 
 
+BOX = b"/Type/XObject/Subtype/Form/BBox[0 0 612 792]"
+HUGE = image(_flate(64 << 20), b"/Filter/FlateDecode", (100_000, 100_000))
+TILE = stream(
+    b"0 0 1 1 re f", b"/PatternType 1/PaintType 1/TilingType 1/BBox[0 0 1 1]/XStep .0001/YStep .0001/Resources<<>>"
+)
+MAPPED = b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica/ToUnicode 8 0 R>>"
+MAP = stream(
+    b"1 begincodespacerange <00000000> <ffffffff> endcodespacerange "
+    b"1 beginbfrange <00000000> <ffffffff> <0000> endbfrange"
+)
+
+
 def bombs() -> Iterator[Kind]:
-    yield Kind("a-gigabyte-of-blanks", _content(_flate(1 << 30)), (*STOPPED, Status.NO_TEXT))
-    yield Kind("a-gigabyte-packed-twice", _content(_flate(1 << 30, 2), 2), (*STOPPED, Status.NO_TEXT))
+    blanks = {
+        "a-gigabyte-of-blanks": _content(_flate(1 << 30)),
+        "a-gigabyte-packed-twice": _content(_flate(1 << 30, 2), 2),
+        "a-picture-of-ten-gigapixels": page(b"q 612 0 0 792 0 0 cm /X Do Q", b"/XObject<</X 6 0 R>>", HUGE),
+        "dashes-without-number": document(content=b"[.0001 .0001] 0 d " + b"0 0 m 600 700 l S " * 2000),
+        "tiles-without-number": page(b"/Pattern cs /P scn 0 0 612 792 re f", b"/Pattern<</P 6 0 R>>", TILE),
+    }
+    yield from alike(blanks, (*EMPTY, *STOPPED))
+    forms = [stream(b"/X Do " * 10, BOX + b"/Resources<</XObject<</X %d 0 R>>>>" % (7 + n)) for n in range(9)]
+    forms.append(stream(show("ha"), BOX + b"/Resources<</Font<</F1 4 0 R>>>>"))
+    yield Kind("a-billion-laughs", page(b"/X Do", b"/XObject<</X 6 0 R>>", *forms), STOPPED)
     yield Kind("60-mb-of-operators", _content(_flate(60 << 20, 1, b"BT /F1 9 Tf (ha ) Tj ET ")), STOPPED)
-    yield Kind("8-mb-of-operators", _content(_flate(8 << 20, 1, b"(ha ) Tj ")), (*READ, *STOPPED))
-    forms = [
-        stream(b"/X Do " * 10, b"/Type/XObject/Subtype/Form/BBox[0 0 9 9]/Resources<</XObject<</X %d 0 R>>>>" % (7 + n))
-        for n in range(9)
-    ]
-    words = b"/Type/XObject/Subtype/Form/BBox[0 0 9 9]/Resources<</Font<</F1 4 0 R>>>>"
-    yield Kind("a-billion-laughs", page(b"/X Do", b"/XObject<</X 6 0 R>>", *forms, stream(show("ha"), words)), STOPPED)
-    itself = stream(b"/X Do " * 9 + show(LINES[0]), b"/Type/XObject/Subtype/Form/BBox[0 0 612 792]/Resources<</XObject<</X 6 0 R>>/Font<</F1 4 0 R>>>>")
-    yield Kind("a-form-of-itself", page(b"/X Do", b"/XObject<</X 6 0 R>>", itself), ANY, [])
-    mapped = stream(b"1 begincodespacerange <00000000> <ffffffff> endcodespacerange 1 beginbfrange <00000000> <ffffffff> <0000> endbfrange")
-    font = b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica/ToUnicode 8 0 R>>"
-    plain = document(b"", b"", mapped).replace(b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>", font)
-    yield Kind("a-map-of-four-billion-letters", plain, ANY, [])
+    yield from alike(dict(_wordy()), (*READ, *STOPPED))
+    itself = stream(b"/X Do " * 9 + show(LINES[0]), BOX + b"/Resources<</XObject<</X 6 0 R>>/Font<</F1 4 0 R>>>>")
+    odd = {
+        "a-form-of-itself": page(b"/X Do", b"/XObject<</X 6 0 R>>", itself),
+        "a-map-of-four-billion-letters": document(b"", b"", MAP).replace(HELVETICA, MAPPED),
+        "arrays-100000-deep": document(b"/Deep " + b"[" * 100_000 + b"]" * 100_000),
+        "dictionaries-100000-deep": document(b"/Deep " + b"<</a " * 100_000 + b">>" * 100_000),
+        "brackets-that-never-end": document(b"/Deep " + b"[" * 500_000),
+        "an-inline-picture-that-lies": document(
+            content=b"BI /W 99999 /H 99999 /BPC 8 /CS /G ID " + b"x" * 200_000 + b" EI " + show(LINES[0])
+        ),
+    }
+    yield from alike(odd, ANY)
+
+
+def _wordy() -> Iterator[tuple[str, bytes]]:
+    """Pages with words, among so much else that an engine may give up."""
+    yield "8-mb-of-operators", _content(_flate(8 << 20, 1, b"(ha ) Tj "))
     predictor = b"/Filter/FlateDecode/DecodeParms<</Predictor 12/Columns 1000000000>>"
-    yield Kind("a-row-of-a-billion-columns", document().replace(stream(show(*LINES)), stream(zlib.compress(show(*LINES)), predictor)), (*READ, *STOPPED))
-    yield Kind("arrays-100000-deep", document(b"/Deep " + b"[" * 100_000 + b"]" * 100_000), ANY, [])
-    yield Kind("dictionaries-100000-deep", document(b"/Deep " + b"<</a " * 100_000 + b">>" * 100_000), ANY, [])
-    yield Kind("brackets-that-never-end", document(b"/Deep " + b"[" * 500_000), ANY, [])
-    deep = b"q " * 200_000 + show(*LINES)
-    yield Kind("states-200000-deep", document(content=deep), (*READ, *STOPPED), LINES)
-    deep = b"/P BMC " * 100_000 + show(*LINES)
-    yield Kind("marks-100000-deep", document(content=deep), (*READ, *STOPPED), LINES)
-    yield Kind("a-picture-of-ten-gigapixels", page(b"q 612 0 0 792 0 0 cm /X Do Q", b"/XObject<</X 6 0 R>>", image(_flate(64 << 20), b"/Filter/FlateDecode", (100_000, 100_000))), (Status.NO_TEXT, *STOPPED))
-    dashes = b"[.0001 .0001] 0 d " + b"0 0 m 600 700 l S " * 2000
-    yield Kind("dashes-without-number", document(content=dashes), (Status.NO_TEXT, *STOPPED))
-    tile = stream(b"0 0 1 1 re f", b"/PatternType 1/PaintType 1/TilingType 1/BBox[0 0 1 1]/XStep .0001/YStep .0001/Resources<<>>")
-    yield Kind("tiles-without-number", page(b"/Pattern cs /P scn 0 0 612 792 re f", b"/Pattern<</P 6 0 R>>", tile), (Status.NO_TEXT, *STOPPED))
-    operands = b"1 " * 2_000_000 + b"m " + show(*LINES)
-    yield Kind("two-million-operands", document(content=operands), (*READ, *STOPPED), [])
-    numbers = show(LINES[0]) + b" %s m " % (b"9" * 500_000)
-    yield Kind("a-number-of-500000-digits", document(content=numbers), (*READ, *STOPPED), [])
-    names = show(LINES[0]) + b" /%s gs " % (b"N" * 500_000)
-    yield Kind("a-name-of-500000-letters", document(content=names), (*READ, *STOPPED), [])
-    inline = b"BI /W 99999 /H 99999 /BPC 8 /CS /G ID " + b"x" * 200_000 + b" EI " + show(LINES[0])
-    yield Kind("an-inline-picture-that-lies", document(content=inline), ANY, [])
-    many = b"".join(b"BI /W 1 /H 1 /BPC 8 /CS /G ID x EI " for _ in range(50_000))
-    yield Kind("50000-inline-pictures", document(content=many + show(LINES[0])), (*READ, *STOPPED), [])
+    plain = stream(show(*LINES))
+    yield "a-row-of-a-billion-columns", document().replace(plain, stream(zlib.compress(show(*LINES)), predictor))
+    for name, before in {
+        "states-200000-deep": b"q " * 200_000,
+        "marks-100000-deep": b"/P BMC " * 100_000,
+        "two-million-operands": b"1 " * 2_000_000 + b"m ",
+        "a-number-of-500000-digits": b"%s m " % (b"9" * 500_000),
+        "a-name-of-500000-letters": b"/%s gs " % (b"N" * 500_000),
+        "50000-inline-pictures": b"BI /W 1 /H 1 /BPC 8 /CS /G ID x EI " * 50_000,
+    }.items():
+        yield name, document(content=before + show(*LINES))
 
 
 def large() -> Iterator[Kind]:

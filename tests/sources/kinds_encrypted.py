@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 import pypdf
-from kinds import READ, Kind
+from kinds import ANY, BROKEN, READ, Kind
 from kinds_structure import LINES, PLAIN
 
 from rag.types import Status
@@ -40,13 +40,11 @@ def with_passwords() -> Iterator[Kind]:
 
 
 def with_wrong_parameters() -> Iterator[Kind]:
-    """Where nobody can tell what the parameters were, every answer but a crash or a claim to be blank is fair."""
-    fair = (Status.INDEXED, Status.PARTLY, Status.PASSWORD, Status.DAMAGED, Status.GARBLED)
+    """What it comes to depends on how much the engines can guess; what nobody can open is no blank page."""
+    fair = (Status.INDEXED, Status.PARTLY, Status.PASSWORD, Status.DAMAGED)
     base = _encrypted("RC4-128", "")
     strong = _encrypted("AES-256", "")
     for name, pattern, change in [
-        ("filter-of-another-maker", rb"/Filter ?/Standard", b"/Filter/FOPN.foweb"),
-        ("filter-by-certificate", rb"/Filter ?/Standard", b"/Filter/Adobe.PubSec/SubFilter/adbe.pkcs7.s4"),
         ("version-9", rb"/V \d", b"/V 9"),
         ("revision-9", rb"/R \d", b"/R 9"),
         ("length-0", rb"/Length 128\b", b"/Length 0"),
@@ -56,15 +54,20 @@ def with_wrong_parameters() -> Iterator[Kind]:
         ("permissions-missing", rb"/P -?\d+", b"/Pee 1"),
         ("permissions-huge", rb"/P -?\d+", b"/P 4294967292"),
     ]:
-        yield Kind(name, re.sub(pattern, lambda _, new=change: new, base, count=1), fair)  # type: ignore[misc]
-        yield Kind(f"{name}-aes", re.sub(pattern, lambda _, new=change: new, strong, count=1), fair)  # type: ignore[misc]
+        yield Kind(f"locked-{name}", re.sub(pattern, lambda _, new=change: new, base, count=1), fair)  # type: ignore[misc]
+        yield Kind(f"locked-{name}-aes", re.sub(pattern, lambda _, new=change: new, strong, count=1), fair)  # type: ignore[misc]
+    for name, scheme in {
+        "by-certificate": b"/Adobe.PubSec/SubFilter/adbe.pkcs7.s4",
+        "by-another-maker": b"/FOPN.foweb",
+    }.items():
+        yield Kind(name, base.replace(b"/Standard", scheme), LOCKED)
     yield Kind("identifier-missing", re.sub(rb"/ID ?\[[^\]]*\]", b"", base), fair)
-    yield Kind("dictionary-nowhere", re.sub(rb"/Encrypt \d+ 0 R", b"/Encrypt 999 0 R", base), fair)
+    yield Kind("dictionary-nowhere", re.sub(rb"/Encrypt \d+ 0 R", b"/Encrypt 999 0 R", base), ANY)
     yield Kind("dictionary-itself-damaged", base.replace(b"/Standard", b"/Stand\0rd"), fair)
     at = strong.index(b"stream\n") + 40
     flipped = strong[:at] + bytes([strong[at] ^ 0xFF]) + strong[at + 1 :]
     yield Kind("a-byte-of-cipher-flipped", flipped, fair)
-    yield Kind("cut-at-70", strong[: len(strong) * 7 // 10], (*fair, Status.NO_TEXT))
+    yield Kind("locked-and-cut", strong[: len(strong) * 7 // 10], BROKEN)
 
 
 def all_encrypted() -> Iterator[Kind]:

@@ -1,8 +1,10 @@
-"""PDFs whose letters are hard to tell: other scripts, ligatures, fonts that map their glyphs to the wrong characters."""
+"""PDFs whose letters are hard to tell: other scripts, ligatures, fonts that map glyphs wrongly."""
 
 from __future__ import annotations
 
 import io
+import os
+import string
 from collections.abc import Iterator, Sequence
 
 from kinds import READ, Kind
@@ -15,7 +17,7 @@ from reportlab.pdfgen import canvas
 from rag.types import Status
 
 DEJAVU = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"
-SENTENCE = "The notice period for all managers of the company is ninety days, and the refund is paid within thirty days. "
+SENTENCE = "The notice period for all managers is ninety days, and the refund of the company is paid within thirty. "
 
 CJK = {
     "STSong-Light": "通知期为九十天。退款在三十天内支付。",
@@ -59,10 +61,12 @@ def scripts() -> Iterator[Kind]:
     for cmap, ordering, encoding, text in CMAPS:
         system = b"/CIDSystemInfo<</Registry(Adobe)/Ordering(%s)/Supplement 2>>" % ordering.encode()
         below = b"<</Type/Font/Subtype/CIDFontType0/BaseFont/Any%s/DW 1000/FontDescriptor 8 0 R>>" % system
-        font_ = b"<</Type/Font/Subtype/Type0/BaseFont/Any-%s/Encoding/%s/DescendantFonts[7 0 R]>>" % ((cmap.encode(),) * 2)
-        descriptor = b"<</Type/FontDescriptor/FontName/Any/Flags 6/FontBBox[0 0 1000 1000]/ItalicAngle 0/Ascent 800/Descent -200/StemV 80>>"
+        above = b"<</Type/Font/Subtype/Type0/BaseFont/Any/Encoding/%s/DescendantFonts[7 0 R]>>" % cmap.encode()
+        descriptor = b"<</Type/FontDescriptor/FontName/Any/Flags 6/FontBBox[0 0 1000 1000]/Ascent 800/StemV 80>>"
         content = b"BT /F1 12 Tf 60 700 Td <%s> Tj ET" % text.encode(encoding).hex().encode()
-        yield Kind(f"cmap-{cmap}", _page(font_, content, below, descriptor), READ, [text])
+        yield Kind(f"cmap-{cmap}", _page(above, content, below, descriptor), READ, [text])
+    if not os.path.exists(DEJAVU):
+        return
     pdfmetrics.registerFont(TTFont("DejaVu", DEJAVU))
     for name, text in {
         "russian": "Срок уведомления составляет девяносто дней.",
@@ -72,35 +76,36 @@ def scripts() -> Iterator[Kind]:
     }.items():
         yield Kind(f"script-{name}", _lines([text], "DejaVu"), READ, [text])
     for name, text in {"arabic": "فترة الإشعار تسعون يوما", "hebrew": "תקופת ההודעה תשעים יום"}.items():
-        yield Kind(f"rtl-{name}-in-order", _lines([text], "DejaVu"), READ, [])
-        yield Kind(f"rtl-{name}-as-drawn", _lines([text[::-1]], "DejaVu"), READ, [])
+        yield Kind(f"rtl-{name}", _lines([text[::-1]], "DejaVu"), READ, [text])  # as pages are drawn: from the left
 
 
 def letters() -> Iterator[Kind]:
     simple = b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica%s>>"
     ligatures = b"/Encoding<</Type/Encoding/Differences[1/fi/fl/ff/ffi/ffl]>>"
     content = b"BT /F1 12 Tf 60 700 Td (The \\001nal o\\003er, e\\004cient and a\\005uent.) Tj ET"
-    yield Kind("ligatures-by-name", _page(simple % ligatures, content), READ, ["The final offer, efficient and affluent."])
+    words = ["The final offer, efficient and affluent."]
+    yield Kind("ligatures-by-name", _page(simple % ligatures, content), READ, words)
     upper = b"/Encoding<</Type/Encoding/BaseEncoding/WinAnsiEncoding/Differences[65/uni0041/u0042/C]>>"
     yield Kind("letters-by-code", _page(simple % upper, show("ABC is a code")), READ, ["ABC is a code"])
     for name in (b"StandardEncoding", b"MacRomanEncoding", b"MacExpertEncoding", b"PDFDocEncoding", b"NoEncoding"):
-        statuses = (*READ, Status.GARBLED, Status.NO_TEXT)
-        yield Kind(f"encoding-{name.decode()}", _page(simple % (b"/Encoding/" + name), show(SENTENCE)), statuses)
+        made = _page(simple % (b"/Encoding/" + name), show(SENTENCE))
+        yield Kind(f"encoding-{name.decode()}", made, READ, ["notice period"])
     kerned = b"BT /F1 12 Tf 60 700 Td [(The) -300 (no) 20 (tice) -280 (per) 10 (iod) -300 (is) -300 (ninety)] TJ ET"
     yield Kind("kerned", _page(simple % b"", kerned), READ, ["The notice period is ninety"])
     apart = b"BT /F1 12 Tf 5 Tc 60 700 Td (Notice) Tj ET"
-    yield Kind("letter-spaced", _page(simple % b"", apart), READ, [])
-    placed = b"BT /F1 12 Tf " + b" ".join(b"1 0 0 1 %d 700 Tm (%c) Tj" % (60 + 7 * n, c) for n, c in enumerate(b"NOTICE")) + b" ET"
-    yield Kind("letters-placed-one-by-one", _page(simple % b"", placed), READ, ["NOTICE"])
+    yield Kind("letter-spaced", _page(simple % b"", apart), READ)
+    spread = (b"1 0 0 1 %d 700 Tm (%c) Tj" % (60 + 7 * n, letter) for n, letter in enumerate(b"nounce"))
+    placed = b"BT /F1 12 Tf %s ET" % b" ".join(spread)
+    yield Kind("letters-placed-one-by-one", _page(simple % b"", placed), READ, ["nounce"])
     bold = b"BT /F1 12 Tf 1 0 0 1 60 700 Tm (Total 4711) Tj 1 0 0 1 60.3 700 Tm (Total 4711) Tj ET"
     yield Kind("bold-printed-twice", _page(simple % b"", bold), READ, ["Total 4711"])
     unseen = b"BT /F1 12 Tf 3 Tr 60 700 Td (Invisible notice period) Tj ET"
     yield Kind("invisible", _page(simple % b"", unseen), READ, ["Invisible notice period"])
     for size in (b"0", b"-12", b"100000"):
         odd = b"BT /F1 %s Tf 60 700 Td (The notice period is ninety days.) Tj ET" % size
-        yield Kind(f"size-{size.decode()}", _page(simple % b"", odd), (*READ, Status.NO_TEXT), [])
+        yield Kind(f"size-{size.decode()}", _page(simple % b"", odd), READ, ["notice period"])
     actual = b"/Span<</ActualText(ninety)>>BDC BT /F1 12 Tf 60 700 Td (90 days of notice) Tj ET EMC"
-    yield Kind("actual-text", _page(simple % b"", actual), READ, [])
+    yield Kind("actual-text", _page(simple % b"", actual), READ)
     nothing = b"BT /F9 12 Tf 60 700 Td (The notice period is ninety days.) Tj ET"
     yield Kind("font-not-there", _page(simple % b"", nothing), READ, ["notice period"])
     for name, font in {"null": b"null", "empty": b"<<>>", "itself": b"4 0 R", "number": b"42"}.items():
@@ -138,10 +143,11 @@ def garbled() -> Iterator[Kind]:
     yield Kind("to-symbols", _with_map(text, {c: f"{0xA1 + ord(c) % 30:04x}" for c in letters_}), flagged)
     shifted = {c: f"{ord(c) - 29 if ord(c) > 61 else ord(c) + 64:04x}" for c in letters_}
     yield Kind("to-letters-29-before", _with_map(text, shifted), flagged)
-    swapped = {c: f"{ord(d):04x}" for c, d in zip(sorted(letters_), sorted(letters_)[7:] + sorted(letters_)[:7], strict=True)}
+    small = string.ascii_lowercase
+    swapped = {c: f"{ord(d):04x}" for c, d in zip(small, small[9:] + small[:9], strict=True)}
     yield Kind("to-other-letters", _with_map(text, swapped), flagged)
     # What is right although the map looks odd.
-    yield Kind("map-with-several-letters", _with_map("The 1nal offer is here today.", {"1": "00660069"}), READ, ["final"])
+    yield Kind("map-with-several-letters", _with_map("The 1nal offer.", {"1": "00660069"}), READ, ["final"])
     yield Kind("map-empty", _with_map(text, {}), READ, ["notice period"])
     yield Kind("map-of-a-few", _with_map(text, {"T": "0054"}), READ, ["notice period"])
 

@@ -6,7 +6,7 @@ import io
 import zlib
 from collections.abc import Iterator
 
-from kinds import READ, Kind
+from kinds import LEFT, READ, Kind
 from kinds_structure import LINES
 from pdf_writer import assemble, show, stream
 from PIL import Image, ImageDraw
@@ -70,12 +70,14 @@ def scans() -> Iterator[Kind]:
     yield Kind("scan-in-a-form", page(b"/X Do", b"/XObject<</X 6 0 R>>", stream(FULL, box), grey), FLAGGED)
     strips = b"".join(b"q 612 0 0 99 0 %d cm /X Do Q " % (99 * n) for n in range(8))
     yield Kind("scan-in-strips", page(strips, b"/XObject<</X 6 0 R>>", grey), FLAGGED)
-    tile = b"/PatternType 1/PaintType 1/TilingType 1/BBox[0 0 612 792]/XStep 612/YStep 792/Resources<</XObject<</X 7 0 R>>>>"
+    tile = b"/PatternType 1/PaintType 1/TilingType 1/BBox[0 0 612 792]/XStep 612/YStep 792"
+    tile += b"/Resources<</XObject<</X 7 0 R>>>>"
     painted = b"/Pattern cs /P scn 0 0 612 792 re f"
     yield Kind("scan-as-a-pattern", page(painted, b"/Pattern<</P 6 0 R>>", stream(FULL, tile), grey), FLAGGED)
     layer = FULL + b" BT /F1 12 Tf 3 Tr 60 700 Td (%s) Tj ET" % LINES[0].encode()
     yield Kind("scan-over-invisible-text", page(layer, b"/XObject<</X 6 0 R>>", grey), READ, LINES[:1])
-    yield Kind("scan-with-a-page-number", page(FULL + show("- 12 -"), b"/XObject<</X 6 0 R>>", grey), (Status.PARTLY,), ["12"])
+    numbered = page(FULL + show("- 12 -"), b"/XObject<</X 6 0 R>>", grey)
+    yield Kind("scan-with-a-page-number", numbered, LEFT, ["12"])
     yield Kind("scan-upside-down", page(b"q -612 0 0 -792 612 792 cm /X Do Q", b"/XObject<</X 6 0 R>>", grey), FLAGGED)
     outside = page(b"q 612 0 0 792 5000 0 cm /X Do Q", b"/XObject<</X 6 0 R>>", grey)
     yield Kind("scan-beside-the-page", outside, (Status.NO_TEXT,))
@@ -87,17 +89,6 @@ def outlines() -> Iterator[Kind]:
     yield Kind("drawn-letters", page(strokes, b""), FLAGGED)
     one_path = b"".join(b"%d 700 m %d 712 l %d 700 l " % (60 + 9 * n, 64 + 9 * n, 68 + 9 * n) for n in range(60)) + b"S"
     yield Kind("drawn-letters-in-one-path", page(one_path, b""), FLAGGED)
-    names = b" ".join(b"1 0 0 1 %d 700 Tm <%02x> Tj" % (60 + 9 * n, 65 + n % 3) for n in range(40))
-    procedure = stream(b"1000 0 d0 0 0 750 750 re f")
-    glyphs = b"/FontBBox[0 0 750 750]/FontMatrix[.001 0 0 .001 0 0]/FirstChar 65/LastChar 67/Widths[1000 1000 1000]"
-    coded = b"/CharProcs<</g1 7 0 R/g2 7 0 R/g3 7 0 R>>/Encoding<</Type/Encoding/Differences[65/g1/g2/g3]>>"
-    bitmap = b"<</Type/Font/Subtype/Type3%s%s>>" % (glyphs, coded)
-    shown = b"BT /F2 12 Tf %s ET" % names
-    data = page(shown, b"", bitmap, procedure).replace(b"/F1 4 0 R", b"/F1 4 0 R/F2 6 0 R")
-    yield Kind("type-3-bitmaps-without-letters", data, (Status.NO_TEXT, Status.GARBLED))
-    few = b"BT /F2 12 Tf 60 700 Td <41424341424341424341424341424341424341424341424341424341> Tj ET"
-    data = page(few, b"", bitmap, procedure).replace(b"/F1 4 0 R", b"/F1 4 0 R/F2 6 0 R")
-    yield Kind("type-3-bitmaps-in-one-string", data, (Status.NO_TEXT, Status.GARBLED))
 
 
 def blanks() -> Iterator[Kind]:

@@ -6,7 +6,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterator
 
-from kinds import READ, Kind
+from kinds import BROKEN, LEFT, READ, Kind
 from pdf_writer import HELVETICA, assemble, show, stream, write_pdf
 
 from rag.types import Status
@@ -35,10 +35,10 @@ def _offsets(change: Callable[[int], int]) -> bytes:
 
 
 def cross_references() -> Iterator[Kind]:
-    """All of them hold readable text, which either engine finds by looking for objects."""
+    """All of them hold readable text, which is found by looking for objects."""
     at = _table(PLAIN)
     yield Kind("xref-missing", PLAIN[:at] + PLAIN[PLAIN.index(b"trailer") :], READ, LINES)
-    yield Kind("xref-and-trailer-missing", PLAIN[:at] + b"%%EOF", READ, LINES)
+    yield Kind("xref-and-trailer-missing", PLAIN[:at] + b"%%EOF", LEFT, LINES)
     yield Kind("xref-shifted", b"\n\n\n" + PLAIN, READ, LINES)
     for name, offset in {"one-off": 1, "far-off": 10**6, "zero": None, "negative": -7}.items():
         moved = _offsets(lambda was, by=offset: max(was + by, 0) if by is not None else 0)  # type: ignore[misc]
@@ -66,19 +66,21 @@ def wrappings() -> Iterator[Kind]:
     yield Kind("header-after-mail", b"Content-Type: application/pdf\r\n\r\n" + PLAIN, READ, LINES)
     yield Kind("header-after-a-kilobyte", b"x" * 1000 + b"\n" + PLAIN, READ, LINES)
     yield Kind("header-of-another-version", PLAIN.replace(b"%PDF-1.4", b"%PDF-9.9"), READ, LINES)
-    yield Kind("header-cut", PLAIN[5:], (Status.INDEXED, Status.DAMAGED), ())
+    yield Kind("header-cut", PLAIN[5:], READ, LINES)
     yield Kind("nulls-behind", PLAIN + b"\0" * 5000, READ, LINES)
     yield Kind("page-of-a-server-behind", PLAIN + b"<html>" + b"<p>The end</p>" * 200, READ, LINES)
     yield Kind("end-mark-missing", PLAIN.removesuffix(b"%%EOF"), READ, LINES)
     yield Kind("two-files-in-one", PLAIN + PLAIN, READ, LINES)
     yield Kind("line-ends-made-crlf", PLAIN.replace(b"\n", b"\r\n"), READ, LINES)
     yield Kind("line-ends-made-cr", PLAIN.replace(b"\n", b"\r"), READ, LINES)
-    yield Kind("only-its-header", b"%PDF-1.7\n", (Status.DAMAGED,), ())
-    yield Kind("nothing-but-nulls", b"\0" * 4096, (Status.DAMAGED,), ())
-    for percent in (30, 60, 80, 95, 99):
+    yield Kind("only-its-header", b"%PDF-1.7\n", BROKEN)
+    yield Kind("nothing-but-nulls", b"\0" * 4096, BROKEN)
+    for percent, whole in {15: 0, 30: 0, 45: 1, 60: 2, 80: 3, 95: 3}.items():
         cut = PLAIN[: len(PLAIN) * percent // 100]
-        yield Kind(f"cut-at-{percent}", cut, (Status.INDEXED, Status.PARTLY, Status.DAMAGED), LINES[: percent // 80])
-    yield Kind("its-first-half-zeroed", b"\0" * (len(PLAIN) // 2) + PLAIN[len(PLAIN) // 2 :], (Status.DAMAGED,), ())
+        yield Kind(f"cut-at-{percent}", cut, LEFT if whole else BROKEN, LINES[:whole])
+    yield Kind("cut-at-its-last-bytes", PLAIN[:-9], READ, LINES)
+    half = len(PLAIN) // 2
+    yield Kind("its-first-half-zeroed", b"\0" * half + PLAIN[half:], LEFT, LINES[2:])
 
 
 # ---------------------------------------------------------------------------------------------- page tree
@@ -92,28 +94,27 @@ def _tree(pages: bytes, *more: bytes, catalog: bytes = b"<</Type/Catalog/Pages 2
 
 def page_trees() -> Iterator[Kind]:
     first = LINES[:1]
-    fair = (Status.INDEXED, Status.DAMAGED)
     yield Kind("tree-count-0", _tree(b"<</Type/Pages/Kids[6 0 R]/Count 0>>"), READ, first)
     yield Kind("tree-count-negative", _tree(b"<</Type/Pages/Kids[6 0 R]/Count -5>>"), READ, first)
     yield Kind("tree-count-missing", _tree(b"<</Type/Pages/Kids[6 0 R]>>"), READ, first)
     yield Kind("tree-count-a-name", _tree(b"<</Type/Pages/Kids[6 0 R]/Count/Many>>"), READ, first)
-    yield Kind("tree-count-too-many", _tree(b"<</Type/Pages/Kids[6 0 R]/Count 5>>"), (*READ, Status.PARTLY), first)
-    yield Kind("tree-count-a-billion", _tree(b"<</Type/Pages/Kids[6 0 R]/Count 999999999>>"), tuple(Status), first)
-    yield Kind("tree-kids-missing", _tree(b"<</Type/Pages/Count 1>>"), fair, ())
-    yield Kind("tree-kids-null", _tree(b"<</Type/Pages/Kids[null 99 0 R 6 0 R]/Count 3>>"), (*READ, Status.PARTLY), first)
-    yield Kind("tree-kids-not-a-list", _tree(b"<</Type/Pages/Kids 6 0 R/Count 1>>"), fair, ())
+    yield Kind("tree-count-too-many", _tree(b"<</Type/Pages/Kids[6 0 R]/Count 5>>"), LEFT, first)
+    yield Kind("tree-count-a-billion", _tree(b"<</Type/Pages/Kids[6 0 R]/Count 999999999>>"), READ, first)
+    yield Kind("tree-kids-missing", _tree(b"<</Type/Pages/Count 1>>"), LEFT, first)
+    yield Kind("tree-kids-null", _tree(b"<</Type/Pages/Kids[null 99 0 R 6 0 R]/Count 3>>"), LEFT, first)
+    yield Kind("tree-kids-not-a-list", _tree(b"<</Type/Pages/Kids 6 0 R/Count 1>>"), LEFT, first)
     yield Kind("tree-without-types", _tree(b"<</Kids[6 0 R]/Count 1>>").replace(b"/Type/Page/", b"/"), READ, first)
     yield Kind("tree-is-one-page", _tree(b"null", catalog=b"<</Type/Catalog/Pages 6 0 R>>"), READ, first)
-    yield Kind("tree-missing", _tree(b"null", catalog=b"<</Type/Catalog>>"), fair, ())
+    yield Kind("tree-missing", _tree(b"null", catalog=b"<</Type/Catalog>>"), LEFT, first)
     yield Kind("tree-page-repeated", _tree(b"<</Type/Pages/Kids[6 0 R 6 0 R 6 0 R]/Count 3>>"), READ, first)
-    yield Kind("tree-parent-of-itself", _tree(b"<</Type/Pages/Kids[2 0 R]/Parent 2 0 R/Count 1>>"), (Status.DAMAGED,), ())
+    yield Kind("tree-parent-of-itself", _tree(b"<</Type/Pages/Kids[2 0 R]/Parent 2 0 R/Count 1>>"), LEFT, first)
     cycle = _tree(b"<</Type/Pages/Kids[7 0 R 6 0 R]/Count 2>>", b"<</Type/Pages/Parent 2 0 R/Kids[2 0 R]/Count 1>>")
-    yield Kind("tree-cycle-beside-a-page", cycle, (*READ, Status.PARTLY, Status.DAMAGED), ())
+    yield Kind("tree-cycle-beside-a-page", cycle, LEFT, first)
     for depth in (50, 2000):
         below = [b"<</Type/Pages/Kids[%d 0 R]/Count 1>>" % (8 + n) for n in range(depth)]
         below[-1] = b"<</Type/Pages/Kids[6 0 R]/Count 1>>"
         deep = _tree(b"<</Type/Pages/Kids[7 0 R]/Count 1>>", *below)
-        yield Kind(f"tree-{depth}-deep", deep, READ if depth < 100 else fair, first if depth < 100 else ())
+        yield Kind(f"tree-{depth}-deep", deep, READ if depth < 100 else LEFT, first)
     yield Kind("tree-wide", _tree(b"<</Type/Pages/Kids[%s]/Count 3000>>" % (b"6 0 R " * 3000)), READ, first)
     direct = b"<</Type/Page/MediaBox[0 0 612 792]/Resources<</Font<</F1 4 0 R>>>>/Contents 5 0 R>>"
     yield Kind("tree-page-not-an-object", _tree(b"<</Type/Pages/Kids[%s]/Count 1>>" % direct), READ, first)
@@ -141,14 +142,14 @@ def pages() -> Iterator[Kind]:
     for turn in (90, 180, 270, 45, -90):
         yield Kind(f"page-turned-by-{turn}", page(box + b"/Rotate %d/Contents 5 0 R" % turn), READ, first)
     yield Kind("page-unit-a-million", page(box + b"/UserUnit 1000000/Contents 5 0 R"), READ, first)
-    yield Kind("page-contents-missing", page(box), (Status.NO_TEXT,), ())
-    yield Kind("page-contents-nowhere", page(box + b"/Contents 99 0 R"), (Status.NO_TEXT, Status.DAMAGED), ())
+    yield Kind("page-contents-missing", page(box), (Status.NO_TEXT,))
+    yield Kind("page-contents-nowhere", page(box + b"/Contents 99 0 R"), BROKEN)
     yield Kind("page-contents-with-gaps", page(box + b"/Contents[null 99 0 R 5 0 R 1 0 R]"), READ, first)
     halves = show(LINES[0]).partition(b"ninety")
     cut = page(box + b"/Contents[8 0 R 9 0 R]", stream(halves[0] + b"ninety)"), stream(b"Tj (" + halves[2]))
     yield Kind("page-contents-in-pieces", cut, READ, ("The notice period is ninety",))
     bare = _tree(b"<</Type/Pages/Kids[7 0 R]/Count 1>>", b"<</Type/Page/Parent 2 0 R%s/Contents 5 0 R>>" % box)
-    yield Kind("page-without-resources", bare, (*READ, Status.NO_TEXT), ())
+    yield Kind("page-without-resources", bare, READ, first)
 
 
 # ---------------------------------------------------------------------------------------------- streams
@@ -163,7 +164,7 @@ def _content(body: bytes, head: bytes, length: int | None = None) -> bytes:
 
 def streams() -> Iterator[Kind]:
     first = LINES[:1]
-    raw, packed = show(LINES[0]), zlib.compress(show(LINES[0]) * 200)
+    raw, packed = show(LINES[0]), zlib.compress(b"\n".join([show(f"{LINES[0]} {n**7}") for n in range(200)]))
     flate = b"/Filter/FlateDecode"
     yield Kind("length-0", _content(raw, b"", 0), READ, first)
     yield Kind("length-too-short", _content(raw, b"", 20), READ, first)
@@ -171,23 +172,24 @@ def streams() -> Iterator[Kind]:
     yield Kind("length-negative", _content(raw, b"", -1), READ, first)
     yield Kind("length-nowhere", _content(raw, b"").replace(b"/Length %d" % len(raw), b"/Length 99 0 R"), READ, first)
     yield Kind("length-itself", _content(raw, b"").replace(b"/Length %d" % len(raw), b"/Length 5 0 R"), READ, first)
-    yield Kind("stream-without-end", PLAIN.replace(b"endstream", b""), (*READ, Status.PARTLY, Status.NO_TEXT, Status.DAMAGED), ())
-    yield Kind("object-without-end", PLAIN.replace(b"endobj\n", b""), READ, LINES)
+    yield Kind("stream-without-end", PLAIN.replace(b"endstream", b""), READ, LINES)
+    yield Kind("object-without-end", PLAIN.replace(b"endobj\n", b""), READ + LEFT, LINES)
     yield Kind("flate", _content(packed, flate), READ, first)
     yield Kind("flate-checksum-wrong", _content(packed[:-4] + b"\0\0\0\0", flate), READ, first)
     yield Kind("flate-cut", _content(packed[: len(packed) // 2], flate), READ, first)
-    yield Kind("flate-without-header", _content(packed[2:], flate), (*READ, Status.NO_TEXT, Status.DAMAGED), ())
+    yield Kind("flate-without-header", _content(packed[2:], flate), BROKEN)
     noise = bytes(b ^ 0x5A if n > 30 else b for n, b in enumerate(packed))
-    yield Kind("flate-garbage-after-30-bytes", _content(noise, flate), (*READ, Status.NO_TEXT, Status.DAMAGED), ())
-    yield Kind("flate-named-but-plain", _content(raw, flate), (*READ, Status.NO_TEXT, Status.DAMAGED), ())
-    yield Kind("filter-unknown", _content(raw, b"/Filter/BrotliDecode"), (*READ, Status.NO_TEXT, Status.DAMAGED), ())
+    yield Kind("flate-garbage-after-30-bytes", _content(noise, flate), BROKEN)
+    yield Kind("flate-named-but-plain", _content(raw, flate), READ, first)
+    yield Kind("filter-unknown", _content(raw, b"/Filter/BrotliDecode"), READ, first)
     yield Kind("filter-hex", _content(raw.hex().encode() + b">", b"/Filter/ASCIIHexDecode"), READ, first)
-    yield Kind("filter-hex-twice", _content(raw.hex().encode().hex().encode() + b">", b"/Filter[/ASCIIHexDecode/ASCIIHexDecode]"), READ, first)
+    twice = raw.hex().encode().hex().encode()
+    yield Kind("filter-hex-twice", _content(twice + b">", b"/Filter[/AHx/ASCIIHexDecode]"), READ, first)
     yield Kind("filter-abbreviated", _content(packed, b"/Filter/Fl"), READ, first)
     many = raw
     for _ in range(20):
         many = zlib.compress(many)
-    yield Kind("filter-20-deep", _content(many, b"/Filter[%s]" % (b"/FlateDecode" * 20)), (*READ, Status.NO_TEXT, Status.DAMAGED), ())
+    yield Kind("filter-20-deep", _content(many, b"/Filter[%s]" % (b"/FlateDecode" * 20)), READ, first)
 
 
 def all_of_structure() -> Iterator[Kind]:

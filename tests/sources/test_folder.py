@@ -74,6 +74,7 @@ def test_a_root_that_cannot_be_read_is_said(tmp_path: Path, name: str) -> None:
         list(Folder(tmp_path / name).scan())
 
 
+@pytest.mark.fault(10, 11)
 def test_links_and_special_files_are_passed_over(tree: Path) -> None:
     (tree / "loop").symlink_to(tree)
     (tree / "self").symlink_to("self")
@@ -86,6 +87,7 @@ def test_links_and_special_files_are_passed_over(tree: Path) -> None:
     assert folder.skipped[-2:] == ["2 special files skipped", "3 symbolic links skipped"]
 
 
+@pytest.mark.fault(11)
 def test_a_link_that_is_named_is_followed(tree: Path) -> None:
     beside = tree / "beside"
     beside.mkdir()
@@ -120,6 +122,7 @@ def test_a_folder_that_holds_a_collection_is_not_entered(tree: Path) -> None:
         list(Folder(tree / "indexes/default").scan())
 
 
+@pytest.mark.fault(18)
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
@@ -147,6 +150,7 @@ def test_any_file_name_is_read_and_shown_safely(tmp_path: Path, name: bytes, sho
     assert reading.document.uri == reading.entry.uri
 
 
+@pytest.mark.fault(10)
 def test_what_may_not_be_opened_is_told(tree: Path) -> None:
     """In a process of another user, since nothing is forbidden to root."""
     (tree / "b.txt").chmod(0)
@@ -210,6 +214,7 @@ def test_excludes_says_what_is_left_out_on_purpose(tree: Path) -> None:
     assert not excluded(Folder(tree, include=["*.md"]), "b.txt"), "what was not asked for is not excluded"
 
 
+@pytest.mark.fault(13)
 def test_large_files_that_nothing_reads_are_not_hashed(tmp_path: Path) -> None:
     with open(tmp_path / "film.mkv", "wb") as film:
         film.truncate(10 << 30)  # a hole: hashing it would take ten seconds
@@ -224,6 +229,7 @@ def test_large_files_that_nothing_reads_are_not_hashed(tmp_path: Path) -> None:
 # ---------------------------------------------------------------------------------------------------- read
 
 
+@pytest.mark.fault(14)
 def test_every_kind_of_file_in_one_folder(tmp_path: Path) -> None:
     (tmp_path / "ACME_2022_10K.pdf").write_bytes(
         write_pdf([show("Revenue was 48.3"), show("Second page")], info="Yearly report")
@@ -268,6 +274,7 @@ def test_every_kind_of_file_in_one_folder(tmp_path: Path) -> None:
         assert simply == (reading.document is not None)
 
 
+@pytest.mark.fault(10)
 def test_a_file_that_changes_or_vanishes_after_the_scan_is_not_read(tmp_path: Path) -> None:
     for name in ("changed.txt", "gone.txt", "turned.txt", "same.txt"):
         (tmp_path / name).write_text("as it was")
@@ -292,6 +299,7 @@ def test_entries_with_a_problem_are_passed_on(tmp_path: Path) -> None:
     assert list(Folder(tmp_path).read([])) == []
 
 
+@pytest.mark.fault(17)
 def test_pages_that_are_pictures_are_named(tmp_path: Path) -> None:
     (tmp_path / "mixed.pdf").write_bytes(write_pdf([show("Some words on it"), picture(), show("More words on it")]))
     (reading,) = _read(Folder(tmp_path)).values()
@@ -300,6 +308,7 @@ def test_pages_that_are_pictures_are_named(tmp_path: Path) -> None:
     assert reading.outcome.reason == "No text on 1 of 3 pages (2): scanned image or drawing. OCR is off"
 
 
+@pytest.mark.fault(15)
 def test_a_page_that_kills_pdfium_costs_no_other(tmp_path: Path) -> None:
     """8 MB of text operators in 20 kB: PDFium needs more memory for them than it may have."""
     bomb = b"BT /F1 1 Tf " + b"1 0 Td (a) Tj " * 600_000 + b"ET"
@@ -322,6 +331,7 @@ def _packed(content: bytes) -> bytes:
     return b"/Length %d>>stream\n%s" % (len(packed), packed)
 
 
+@pytest.mark.fault(12)
 def test_thousands_of_small_files_are_scanned_in_seconds(tmp_path: Path) -> None:
     for n in range(2000):
         (tmp_path / f"{n}.txt").write_text(f"file {n}")

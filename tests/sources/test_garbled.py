@@ -23,6 +23,7 @@ def _swapped(text: str, seed: int) -> str:
     return text.lower().translate(str.maketrans(string.ascii_lowercase, "".join(letters)))
 
 
+@pytest.mark.fault(17)
 @pytest.mark.parametrize(
     "text",
     [

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 from misbehaving import MISBEHAVING, has_ended
 
 from rag.errors import StorageError
+from rag.sources import isolate
 from rag.sources.isolate import Child, ChildError, DiedError, Limits, TimedOutError, TooLongError
 
 
@@ -30,6 +32,7 @@ def test_a_process_serves_many_jobs(child: Child) -> None:
     assert _pid(child) == _pid(child)
 
 
+@pytest.mark.fault(14)
 @pytest.mark.parametrize(
     ("what", "error"),
     [
@@ -60,6 +63,7 @@ def test_the_exit_code_is_told(child: Child) -> None:
     assert told.value.code == -signal.SIGABRT
 
 
+@pytest.mark.fault(15)
 def test_memory_is_limited(child: Child) -> None:
     with pytest.raises(DiedError):  # the script does not catch its MemoryError
         list(child.ask({"do": "eat"}))
@@ -90,6 +94,7 @@ def test_an_answer_that_is_not_read_to_its_end_costs_the_child_its_life(child: C
     assert _pid(child) != pid
 
 
+@pytest.mark.fault(1)
 def test_children_die_with_a_parent_that_is_killed() -> None:
     program = (
         "import sys\nfrom rag.sources.isolate import Child, Limits\n"
@@ -123,3 +128,21 @@ def test_a_run_that_was_stopped_does_not_find_its_children_overdue() -> None:
         "sys.exit(len(list(child.ask({'do': 'nothing'}))))\n"
     )
     assert subprocess.run([sys.executable, "-c", program], timeout=60).returncode == 2
+
+
+def test_a_busy_machine_is_not_held_against_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job that could not run for want of a processor may take longer, but not for ever."""
+    idle = iter(range(1_000))
+    monkeypatch.setattr(isolate, "_idled", lambda pid: float(next(idle)))
+    child = Child(Limits(seconds=0.2), MISBEHAVING)
+    with pytest.raises(TimedOutError, match="no end after") as told:
+        list(child.ask({"do": "spin"}))
+    waited = float(str(told.value).removeprefix("no end after ").removesuffix(" s"))
+    assert waited >= 0.2 * isolate.MOST_PATIENCE - 0.1
+    assert child.spent >= 0.2 - 0.1
+
+
+def test_waits_for_a_processor_are_told_by_the_system() -> None:
+    before = isolate._idled(os.getpid())
+    assert 0 <= before <= isolate._idled(os.getpid())
+    assert isolate._idled(2**22 + 1) == 0

@@ -109,6 +109,7 @@ def test_sheets_are_sections_and_rows_are_lines() -> None:
     ]
 
 
+@pytest.mark.fault(15, 16)
 @pytest.mark.parametrize(
     ("data", "status"),
     [

@@ -52,6 +52,7 @@ def test_a_part_of_the_pages() -> None:
     assert [part.page for part in pdf.read(data, 2, 3, pdf.PYPDF) if isinstance(part, Part)] == [2, 3]
 
 
+@pytest.mark.fault(17)
 @pytest.mark.parametrize(
     ("content", "state"),
     [
@@ -89,6 +90,7 @@ def test_annotations_on_a_blank_page_are_noticed(annotation: bytes, state: State
     assert (part.text, part.state) == ("Page with words", State.TEXT)
 
 
+@pytest.mark.fault(17)
 def test_glyphs_that_mean_nothing_are_a_picture() -> None:
     """A font whose every letter is said to be a space: the page shows words, and its text layer has none."""
     cmap = (
@@ -101,12 +103,14 @@ def test_glyphs_that_mean_nothing_are_a_picture() -> None:
     assert (part.text, part.state) == ("", State.PICTURE)
 
 
+@pytest.mark.fault(17)
 def test_garbled_pages_give_no_text() -> None:
     shifted = "".join(chr(ord(char) - 29) for char in "ThequarterlyrevenueofNorthwindwasfortyeightmillioneuro")
     _, parts = _read(write_pdf([show("A readable page of text"), show(shifted)]))
     assert [(part.state, bool(part.text)) for part in parts] == [(State.TEXT, True), (State.GARBLED, False)]
 
 
+@pytest.mark.fault(13)
 def test_a_string_longer_than_pdfium_reads_is_read_whole() -> None:
     content = b"BT /F1 1 Tf 10 700 Td (%s) Tj ET" % (b"word " * 20_000)
     _, (part,) = _read(write_pdf([content]))
@@ -144,6 +148,7 @@ def test_a_lying_page_count_costs_nothing() -> None:
     assert time.monotonic() - begun < 5
 
 
+@pytest.mark.fault(13)
 def test_more_pages_than_are_read_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pdf, "MAX_PAGES", 2)
     messages = pdf.read(write_pdf([show("some page of it")] * 3), 1, None, pdf.PDFIUM)

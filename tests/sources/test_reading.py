@@ -42,6 +42,7 @@ def _texts(child: Breaking) -> list[str]:
     return [part.text for part in gathered.parts]
 
 
+@pytest.mark.fault(14)
 def test_a_page_on_which_pdfium_crashes_is_read_by_pypdf() -> None:
     child = Breaking(DiedError(-signal.SIGSEGV), (PDFIUM,))
     assert _texts(child) == ["pdfium 1", "pypdf 2", "pdfium 3"]
@@ -54,8 +55,17 @@ def test_a_page_on_which_both_crash_is_left_out() -> None:
     assert child.tries == [(1, PDFIUM), (2, PYPDF), (3, PDFIUM)]
 
 
+@pytest.mark.fault(15)
 @pytest.mark.parametrize("error", [DiedError(-signal.SIGABRT), TimedOutError()])
 def test_a_page_that_wants_too_much_is_left_out_at_once(error: ChildError) -> None:
     child = Breaking(error, (PDFIUM,))
     assert _texts(child) == ["pdfium 1", "", "pdfium 3"]
     assert child.tries == [(1, PDFIUM), (3, PDFIUM)]
+
+
+def test_time_that_is_used_up_ends_the_tries_and_says_so() -> None:
+    child = Breaking(DiedError(-signal.SIGSEGV), (PDFIUM,))
+    child.spent = child.limits.seconds + 1
+    gathered = gather(child, ENTRY, formats.PDF)
+    assert gathered.halted is not None
+    assert gathered.halted.reason == "Stopped after 30 s; 1 of 3 pages are read"

@@ -13,6 +13,8 @@ from rag.errors import NetworkError, UsageError
 from rag.sources.wiki import http
 from rag.sources.wiki.http import ApiError, Wire, api_of
 
+pytestmark = pytest.mark.fault(22)
+
 ANT = {"action": "parse", "oldid": "7"}
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 from workload import Files, Held, Writer, check, edited, finish, library, passages, rubbish
+from writer import SHOWN
 
 from rag.index.collection import Collection
 
@@ -27,6 +28,7 @@ RENAMES = ("rename", "renameat", "renameat2", "link", "linkat")
 SYNCS = ("fsync", "fdatasync")
 WRITES = ("write", "pwrite64", "writev", "pwritev", "sendfile", "copy_file_range", "ftruncate", "fallocate", "mkdir")
 CALLS = (*RENAMES, *SYNCS, *WRITES)
+SEEN = ("access", "faccessat", "faccessat2")  # by these a writer shows what it has acknowledged
 FAULTS = {"killed": "signal=SIGKILL:when={n}", "full": "error=ENOSPC:when={n}+", "failing": "error=EIO:when={n}"}
 
 needs_strace = pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
@@ -111,6 +113,67 @@ def damaged(change: Change, fault: str, call: str, n: int, indexes: Path) -> str
     finish(indexes, change.files, acknowledged)
     shutil.rmtree(indexes.parent)
     return said
+
+
+@needs_strace
+@pytest.mark.fault(1, 2)
+def test_what_is_acknowledged_or_named_was_synced_before(memory: Path) -> None:
+    """What a power cut could take is what was written and not synced. None is simulated; the order of calls is read."""
+    indexes = memory / "indexes"
+    for files in (library(random.Random(1), 5), library(random.Random(2), 6)):
+        log = memory / "log"
+        writer = Writer(indexes, files, strace(log, (*CALLS, *SEEN), "-y"))
+        writer.go()
+        if writer.ended():
+            pytest.skip("strace cannot trace here")
+        assert writer.said() == "0", writer.said()
+        seen = order_of_syncs(log.read_text(), indexes / "default")
+        assert seen["acknowledged"] == len(files)
+        assert seen["generation"] >= 1
+
+
+def whole_calls(log: str) -> Iterator[str]:
+    """The calls of a trace as they end, those in one piece that another thread's came in between."""
+    begun: dict[str, str] = {}
+    for line in log.splitlines():
+        thread, _, call = line.partition(" ")
+        if call.endswith("<unfinished ...>"):
+            begun[thread] = call.removesuffix("<unfinished ...>").strip()
+        elif resumed := re.match(r" *<\.\.\. \w+ resumed>(.*)", call):
+            yield begun.pop(thread) + resumed[1]
+        else:
+            yield call.strip()
+
+
+def order_of_syncs(log: str, home: Path) -> Counter[str]:
+    """Checks a trace, and counts what it saw. `unsynced` are the files and folders that a power cut could still take
+    something of."""
+    unsynced: set[str] = set()
+    seen: Counter[str] = Counter()
+    for call, arguments, result in re.findall(r"^(\w+)\((.*)\) += (\d+|-1)", "\n".join(whole_calls(log)), re.M):
+        named = re.match(r"\d+<(.*?)>", arguments)
+        quoted = re.findall(r'"(.*?)"', arguments)
+        path = named[1] if named else ""
+        if call in SYNCS:
+            unsynced.discard(path)
+        elif call in WRITES and path.startswith(str(home)):
+            unsynced.add(path)
+        elif call in SEEN and quoted and quoted[0].startswith(SHOWN):
+            seen["acknowledged"] += 1
+            assert not {f"{home}/ledger.sqlite-wal", str(home), str(home.parent)} & unsynced, quoted
+        elif call == "mkdir" and result == "0" and Path(quoted[0]) == home:
+            unsynced.add(str(home.parent))
+        elif call in RENAMES and "generation-" in quoted[-1] and ".generation-" in quoted[0] and result == "0":
+            if Path(quoted[-1]).parent == home:
+                seen["generation"] += 1
+                assert not [p for p in unsynced if p.startswith(quoted[0])], "its files were synced before it was named"
+                unsynced.add(str(home))
+        elif call in RENAMES and quoted[-1] == f"{home}/ledger.sqlite":
+            assert f"{home}/ledger.new" not in unsynced
+            unsynced.add(str(home))
+        if call == "pwrite64" and path == f"{home}/ledger.sqlite-wal":
+            assert str(home) not in unsynced, "a generation's name is on disk before the ledger names it"
+    return seen
 
 
 @needs_strace

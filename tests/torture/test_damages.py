@@ -143,10 +143,11 @@ def assert_found_and_searched_around(
 ) -> None:
     opened: list[Path] = []
     with monkeypatch.context() as watched:
-        watched.setattr(VectorIndex, "load", opened.append)
-        watched.setattr(WordIndex, "open", opened.append)
+        for index, name in ((VectorIndex, "load"), (WordIndex, "open")):
+            real = getattr(index, name)
+            watched.setattr(index, name, lambda path, real=real: opened.append(path) or real(path))
         assert held(hurt) == truth
-    assert opened == [], "a native library has read it"
+    assert not [path for path in opened if victim.is_relative_to(path)], "a native library has read it"
     assert "Index damaged" in hurt.notes[0]
     assert "rag repair" in hurt.notes[0]
     assert any(victim.name in problem for problem in hurt.verify())

@@ -165,7 +165,7 @@ def _appearing(path: Path) -> Iterator[BinaryIO]:
                 raise StorageError(f"{why} What was written was removed; the collection is untouched.") from error
             raise
     try:
-        publishing.sync_folder(path.parent)
+        database.sync_folder(path.parent)
     except OSError as error:
         why = f"{path} is written, but the disk does not promise to keep it ({error.strerror})."
         raise StorageError(f"{why} The collection is untouched; look after the disk, and export again.") from error

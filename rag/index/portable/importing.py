@@ -116,14 +116,14 @@ def _problems(ledger: Ledger, source: Bundle) -> list[str]:
 
 def _give_name(home: Path, name: Path) -> None:
     try:
-        publishing.sync_folder(home)
+        database.sync_folder(home)
         home.rename(name)
     except OSError as error:
         if error.errno in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}:
             raise UsageError(f"{name} is there already. Nothing was changed; choose another --collection.") from error
         raise StorageError(f"Cannot write {name}: {error.strerror}. Nothing was changed.") from error
     try:
-        publishing.sync_folder(name.parent)
+        database.sync_folder(name.parent)
     except OSError as error:
         why = f"{name} is there, and whole, but the disk does not promise to keep it ({error.strerror})."
         raise StorageError(f"{why} Look after the disk, and keep the export; it is safe.") from error
