@@ -72,7 +72,7 @@ def _require_free(to: Path, force: bool) -> None:
 def _pack(contents: Contents, into: Packing, progress: Progress | None) -> dict[str, int]:
     """What was packed, by kind."""
     held, dimension = contents.count(), contents.fingerprint.dimension
-    done, size = 0, contents.size() + 2 * dimension * held["passages"]
+    done, size = 0, contents.size()  # vectors are soon written
     if progress:
         progress.plan(size, held["documents"])
     with into.member(bundle.DOCUMENTS) as stream:
