@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rag.errors import DamagedError
 from rag.index.ledger import Ledger
 from rag.index.queries import Queries
+from rag.index.side import FORMER, UNFINISHED
 
 if TYPE_CHECKING:
     from rag.types import Vectors
@@ -37,7 +38,7 @@ def side_damages(ledger: Ledger) -> list[str]:
         found = [*unfaithful(side), *unsearchable(side)] if side.exists else []
     except DamagedError as error:
         found = [str(error)]
-    return [f"the side ({'former' if side.is_former else 'unfinished'}): {problem}" for problem in found]
+    return [f"the side ({FORMER if side.is_former else UNFINISHED}): {problem}" for problem in found]
 
 
 def _unlisted(ledger: Ledger) -> list[str]:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -345,6 +345,28 @@ def test_a_ledger_that_the_disk_has_no_room_for_is_not_begun(tmp_path: Path) -> 
     assert 10 < len(refusals) < 40
     assert all("MB are free there" in refusal for refusal in refusals)
     assert left == []
+
+
+@pytest.mark.fault(3)
+def test_a_ledger_that_somebody_looks_at_while_it_is_made_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then SQLite leaves a write-ahead log as it is, as on a disk that is full: it would stay behind with the draft."""
+    lookers: list[sqlite3.Connection] = []
+
+    @contextmanager
+    def looked_at(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+        yield db
+        lookers.append(sqlite3.connect(tmp_path / "ledger.new"))
+        lookers[0].execute("SELECT count(*) FROM sqlite_master").fetchone()
+        db.close()
+
+    monkeypatch.setattr(database, "closing", looked_at)
+    database.create(tmp_path / "ledger.sqlite", {"fingerprint": "{}"})
+    shutil.copyfile(tmp_path / "ledger.sqlite", tmp_path / "alone.sqlite")
+    lookers[0].close()
+    with closing(database.connect(tmp_path / "alone.sqlite", "ro")) as db:
+        assert db.execute("SELECT key FROM settings").fetchall() == [("fingerprint",)]
 
 
 @pytest.mark.fault(2)

@@ -94,7 +94,7 @@ MUTANTS = [
     text(2, "test_what_was_committed_is_searched_before_it_is_published", GENERATION, "if (newest := ledger.newest_passage()) > through:", "if not (newest := through):"),
     text(2, CALLS, PUBLISHING, "    sweep(home, keep=number)\n", ""),
     # 3: the disk is full
-    text(3, "test_a_ledger_that_the_disk_has_no_room_for_is_not_begun", DATABASE, '                db.execute("PRAGMA synchronous=FULL")\n', '                db.execute("PRAGMA journal_mode=WAL")\n'),
+    text(3, "test_a_ledger_that_somebody_looks_at_while_it_is_made_is_whole", DATABASE, '                db.execute("PRAGMA synchronous=FULL")\n', '                db.execute("PRAGMA journal_mode=WAL")\n'),
     text(3, "test_a_ledger_that_the_disk_has_no_room_for_is_not_begun", DATABASE, "{sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}", "set()"),
     text(3, CALLS, LOCK, "    with suppress(OSError):\n", "    if True:\n"),
     text(3, CALLS, PUBLISHING, "        shutil.rmtree(draft, ignore_errors=True)\n        raise StorageError", "        raise StorageError"),
@@ -102,7 +102,7 @@ MUTANTS = [
     # 4: two writers
     body(4, "test_one_writer_at_a_time_and_readers_go_on", LOCK, "_lock", "pass"),
     body(4, "test_two_at_once", LOCK, "_lock", "pass"),
-    text(4, "test_another_writer_is_named_or_waited_for", LOCK, "        fcntl.flock(handle, fcntl.LOCK_EX)\n", ""),
+    text(4, "test_who_waits_does_not_write_before_the_other_has_ended", LOCK, "        fcntl.flock(handle, fcntl.LOCK_EX)\n", ""),
     text(4, "test_another_writer_is_named_or_waited_for", LOCK, "({holder})", ""),
     body(4, "test_one_writer_at_a_time_and_readers_go_on", LOCK, "writer", 'return path.read_text().strip()'),
     # 5: a damaged index

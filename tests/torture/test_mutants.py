@@ -14,6 +14,7 @@ import pytest
 from mutants import MUTANTS, ROOT, Mutant
 
 pytestmark = pytest.mark.torture
+HANGS = 124
 PARTS = ("rag", "tests", "app", "data", "pyproject.toml", "README.md", "constraints.txt")
 
 
@@ -37,24 +38,29 @@ def mutilated(copy: Path, mutant: Mutant) -> Iterator[Path]:
     victim.write_text(whole, encoding="utf-8")
 
 
-def tested(folder: Path, tests: set[str]) -> subprocess.CompletedProcess[str]:
-    """Runs these tests of the copy, up to the first that fails."""
+def tested(folder: Path, tests: set[str], seconds: float) -> tuple[int, str]:
+    """Runs these tests of the copy up to the first that fails: the exit code, and what pytest said."""
     defined = re.compile(rf"def ({'|'.join(tests)})\(")
     files = [str(path) for path in sorted((folder / "tests").rglob("test_*.py")) if defined.search(path.read_text())]
     command = [sys.executable, "-B", "-m", "pytest", "-x", "-p", "no:cacheprovider", *files, "-k", " or ".join(tests)]
     environment = os.environ | {"PYTHONPATH": str(folder)}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=1800)
+    try:
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=seconds)
+    except subprocess.TimeoutExpired:
+        return HANGS, ""
+    return done.returncode, done.stdout[-3000:] + done.stderr[-1000:]
 
 
 def test_with_all_defences_they_pass(copy: Path) -> None:
-    done = tested(copy, {mutant.by for mutant in MUTANTS})
-    assert done.returncode == 0, done.stdout[-3000:]
+    code, said = tested(copy, {mutant.by for mutant in MUTANTS}, 3600)
+    assert code == 0, said
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=str)
 def test_without_its_defence_a_test_fails(mutilated: Path, mutant: Mutant) -> None:
-    done = tested(mutilated, {mutant.by})
-    if " skipped" in done.stdout and done.returncode == 0:
+    """Or hangs, or dies: so may a library that reads what it never should have been given."""
+    code, said = tested(mutilated, {mutant.by}, 600)
+    if code == 0 and " skipped" in said:
         pytest.skip(f"{mutant.by} cannot run here")
-    assert done.returncode == 1, done.stdout[-3000:] + done.stderr[-1000:]
-    assert mutant.by in done.stdout.partition("short test summary")[2], done.stdout[-3000:]
+    assert code == 1 or code == HANGS or code < 0, said
+    assert code != 1 or mutant.by in said.partition("short test summary")[2], said
