@@ -84,9 +84,9 @@ def _editing(chat: Chat) -> None:
 
 def _said(chat: Chat) -> None:
     said = chat.turns
-    hidden = 0 if st.session_state.get("all turns") else max(0, len(said) - SHOWN)
+    hidden = 0 if chat.is_unfolded else max(0, len(said) - SHOWN)
     if hidden:
-        st.button(f"Show {hidden} earlier", key="all turns", type="tertiary")
+        st.button(f"Show {hidden} earlier", key="unfold", type="tertiary", on_click=chat.unfold)
     for place, turn in list(enumerate(said))[hidden:]:
         turns.show(turn, place, is_last=place == len(said) - 1, again=ask_again, edit=edit)
 

@@ -35,6 +35,10 @@ class Chat:
     turns: list[Turn] = field(default_factory=list)
     answering: Answering | None = None
     replaces: int | None = None
+    is_unfolded: bool = False  # whether all turns are shown, however many
+
+    def unfold(self) -> None:
+        self.is_unfolded = True
 
     def ask(
         self, question: str, loads: Loads, passages: int, keeper: Keeper, listens: Callable[[], bool] = lambda: True

@@ -236,6 +236,8 @@ def _for_good(now: Config) -> None:
     """How to have the same settings the next time."""
     usual = shared.environment()
     changed = {name: getattr(now, name) for name in _CHANGED if getattr(now, name) != getattr(usual, name)}
+    if not _may_name_any():
+        return
     said = [f"RAG_{name.upper()}={shlex.quote(str(value))}" for name, value in changed.items()]
     if said:
         st.subheader("For good", anchor=False)

@@ -13,6 +13,7 @@ from conftest import Shelf, WordEmbedder
 from streamlit.testing.v1 import AppTest
 from tab import HITS, PRICES, STORAGE, Found, Scribe, ask, asker, prose, settled, tab
 
+from app import ask as page_of_ask
 from app import evidence, shared
 from rag.answer import Asker
 from rag.errors import BusyError
@@ -153,6 +154,17 @@ def test_editing_can_be_called_off() -> None:
     click(click(test, "Edit"), "Cancel")
     ask(test, "And Gamma?")
     assert [element.value for element in test.text] == ["What does Beta cost?", "And Gamma?"]
+
+
+def test_a_long_conversation_is_folded_until_somebody_wants_to_see_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_of_ask, "SHOWN", 2)
+    test = tab().run()
+    for number in range(4):
+        ask(test, f"Question {number}?")
+    assert [element.value for element in test.text] == ["Question 2?", "Question 3?"]
+    click(test, "Show 2 earlier")
+    test.run()
+    assert [element.value for element in test.text] == [f"Question {number}?" for number in range(4)]
 
 
 def test_a_follow_up_says_how_it_was_understood(monkeypatch: pytest.MonkeyPatch) -> None:
