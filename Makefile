@@ -8,7 +8,7 @@ SETUP := $(VENV)/.ready
 INDEXES ?= indexes
 QUESTION ?= How many days of annual leave does a full-time employee have?
 
-.PHONY: app ask test torture lint bench clean
+.PHONY: app ask test torture lint bench bench-peers bench-growth clean
 
 app: $(SETUP)  ## open the page; index the sample documents if there is nothing to ask yet
 	@ls $(INDEXES)/*/ledger.sqlite >/dev/null 2>&1 || \
@@ -37,6 +37,12 @@ bench: $(SETUP)  ## measured figures; the practice data's folder is RAG_PRACTICE
 	$(BIN)/python tests/benchmarks/bench_ingest.py
 	$(BIN)/python tests/benchmarks/bench_archive.py
 	$(BIN)/python tests/benchmarks/bench_wikipedia.py
+
+bench-peers: $(SETUP)  ## against LlamaIndex, txtai and Haystack, each in an environment of its own; it can be stopped and goes on
+	$(BIN)/python tests/benchmarks/bench_peers.py
+
+bench-growth: $(SETUP)  ## a collection that grows to a million passages; it can be stopped and goes on
+	$(BIN)/python tests/benchmarks/bench_growth.py
 
 clean:  ## forget the environment (collections under indexes/ stay)
 	rm -rf $(VENV)

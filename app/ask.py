@@ -14,7 +14,7 @@ from rag.answer import MAX_QUESTION, Asker
 
 AT_ONCE = 0.5  # seconds that a page waits for a new answer, so that a quick one is not drawn twice
 EVERY = 0.15  # seconds between two looks at one that is being written
-SHOWN = 20  # turns that are drawn: a page stays quick however long a conversation gets
+SHOWN = 10  # turns that are drawn: a page stays quick however long a conversation gets
 QUESTION = "question"  # the box that it is typed into
 _ASKED = "asked"  # whether a question was asked since the page was drawn
 

@@ -94,21 +94,16 @@ def menu() -> None:
     id_ = current().id
     if not id_:
         return
-    keeper = shared.keeper()
-    with st.popover("Conversation", icon=":material/more_horiz:", type="tertiary"):
-        _rename(id_)
-        _exports(id_)
-        judged = keeper.history.judged(keeper.owner)
-        if judged:
-            st.download_button(
-                f"Judged answers as a question set ({len(judged)})",
-                lambda: export.questions(keeper.history.judged(keeper.owner)),
-                "judged.jsonl",
-                "application/jsonl",
-                on_click="ignore",
-                type="tertiary",
-                icon=":material/checklist:",
-            )
+    opened = st.popover("Conversation", icon=":material/more_horiz:", type="tertiary", on_change="rerun", key="menu")
+    if not opened.open:
+        return  # nothing is read for a menu that nobody looks at
+    with opened:
+        try:
+            _rename(id_)
+            _exports(id_)
+            _export_judged()
+        except RagError as error:
+            st.warning(literal(str(error)))
         if st.button("Delete conversation", key="delete", type="tertiary", icon=":material/delete:"):
             st.session_state["deleting"] = id_
         if st.session_state.get("deleting") == id_:
@@ -119,10 +114,31 @@ def _rename(id_: str) -> None:
     keeper = shared.keeper()
 
     def renamed() -> None:
-        keeper.history.rename(keeper.owner, id_, st.session_state[f"title {id_}"])
+        _try(lambda: keeper.history.rename(keeper.owner, id_, st.session_state[f"title {id_}"]))
 
     title = keeper.history.conversation(keeper.owner, id_).title
     st.text_input("Title", title, key=f"title {id_}", on_change=renamed)
+
+
+def _export_judged() -> None:
+    keeper = shared.keeper()
+    if judged := len(keeper.history.judged(keeper.owner)):
+        st.download_button(
+            f"Export {judged} judged as a question set",
+            lambda: export.questions(keeper.history.judged(keeper.owner)),
+            "judged.jsonl",
+            "application/jsonl",
+            on_click="ignore",
+            type="tertiary",
+            icon=":material/checklist:",
+        )
+
+
+def _try(do: Callable[[], object]) -> None:
+    try:
+        do()
+    except RagError as error:
+        st.toast(literal(str(error)), icon=":material/error:")
 
 
 def _exports(id_: str) -> None:
@@ -147,5 +163,5 @@ def _export(
 
 def _delete(id_: str) -> None:
     keeper = shared.keeper()
-    keeper.history.remove(keeper.owner, id_)
+    _try(lambda: keeper.history.remove(keeper.owner, id_))
     new()

@@ -148,7 +148,9 @@ def _of_memory(model: Model, precision: Precision, machine: Machine) -> Cost:
 
 def _fitting(size: int, machine: Machine) -> Cost:
     needs = f"needs {_gb(size)}, and {_gb(machine.free)} are free on {machine.device}"
-    return Cost("Memory", f"{needs}.", forbids=size > machine.free)
+    if size <= machine.free:
+        return Cost("Memory", f"{needs}.")
+    return Cost("Memory", f"{needs}. Take a smaller one, or free what is loaded below.", forbids=True)
 
 
 def _of_passages(then: Config) -> Iterator[Cost]:

@@ -10,6 +10,7 @@ from app import shared
 from app.views import counted, literal
 from rag import compose
 from rag.config import EXTRACTIVE
+from rag.errors import RagError
 
 
 def nothing_to_ask() -> bool:
@@ -35,17 +36,22 @@ def nothing_to_ask() -> bool:
 
 def first_question() -> None:
     config = shared.settings()
-    with closing(compose.collection(config)) as collection:
-        facts = collection.info()
+    try:
+        with closing(compose.collection(config)) as collection:
+            facts = collection.info()
+    except RagError as error:
+        st.warning(literal(str(error)), icon=":material/error:")
+        return
     st.space("medium")
     st.subheader("What would you like to know?", anchor=False)
     if not facts["passages"]:
-        st.write("Nothing is indexed in this collection yet: add documents in the Library first.")
+        st.write("Nothing can be asked in this collection yet: the Library says what became of its documents.")
         _link("library", "Go to the Library", ":material/library_books:")
         return
+    documents = counted(facts["documents"], "document")
     writes = "quoted from" if config.model == EXTRACTIVE else f"written by {literal(config.model)} from"
     st.write(
-        f"Answers are {writes} {counted(facts['documents'], 'document')}, and every one cites its page. "
+        f"Answers are {writes} {documents}, and every one cites its page. "
         "Choose a citation to see the page with the passage marked."
     )
 

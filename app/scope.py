@@ -19,6 +19,8 @@ def show() -> None:
     """A row that says what is asked, and changes it."""
     address = shared.address()
     there = shared.collections(shared.environment())
+    if not there:
+        return
     names = sorted({*there, address.collection})
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         st.session_state["collection"] = address.collection

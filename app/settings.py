@@ -138,7 +138,7 @@ def _before(now: Config, then: Config) -> None:
         st.markdown("**What this changes**")
         _told(found)
         lacks_download = any(cost.kind == "Download" and cost.forbids for cost in found)
-        others = any(cost.forbids and cost.kind not in ("Download", "Memory") for cost in found)
+        others = any(cost.forbids and cost.kind != "Download" for cost in found)
         with st.container(horizontal=True):
             if lacks_download and not others:
                 _offer_download(now, then)

@@ -130,8 +130,10 @@ def _judge(turn: Turn) -> None:
     st.feedback("thumbs", key=key, default=was, on_change=_thumbed, args=(turn, key))
     if turn.verdict:
         with st.popover("Note", icon=":material/sticky_note_2:", type="tertiary"), st.form(f"note {key}", border=False):
-            note = st.text_area("What is good or wrong about it?", turn.verdict.note, max_chars=LONGEST_NOTE)
-            expected = st.text_area("The answer that you expected", turn.verdict.expected, max_chars=LONGEST_NOTE)
+            note = st.text_area("What is good or wrong about it?", turn.verdict.note, max_chars=LONGEST_NOTE, height=80)
+            expected = st.text_area(
+                "The answer that you expected", turn.verdict.expected, max_chars=LONGEST_NOTE, height=80
+            )
             if st.form_submit_button("Keep"):
                 _keep(turn, Verdict(turn.verdict.thumb, note, expected))
                 st.rerun()

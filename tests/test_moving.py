@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from rag.cli import main
 from rag.config import Config
 from rag.encoder.hub import find
 from rag.errors import FingerprintError
+from rag.terminal import SyncProgress
 
 NOTES = {
     "fox.txt": "The red fox lives in the forest of Arden. It hunts at night.",
@@ -232,3 +235,23 @@ def test_a_model_without_a_name_has_to_be_named(
     assert "as RAG_EMBEDDER" in err
     monkeypatch.setenv("RAG_EMBEDDER", str(small_model))
     assert rag("search", "owls", "--collection", "copy")[0] == 0
+
+
+@pytest.mark.usefixtures("words")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 128 + signal.SIGTERM)])
+@pytest.mark.parametrize("command", ["export", "import"])
+def test_what_is_stopped_has_not_happened_and_says_so(
+    rag: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, number: int, code: int
+) -> None:
+    rag("index", folder)
+    rag("export", tmp_path / "notes.zip")
+    monkeypatch.setattr(SyncProgress, "documents", lambda *_: os.kill(os.getpid(), number))
+    where = {"export": (tmp_path / "other.zip",), "import": (tmp_path / "notes.zip", "--collection", "copy")}[command]
+    try:
+        ended, out, err = rag(command, *where)
+    except SystemExit as end:
+        ended, out, err = int(end.code or 0), "", ""
+    assert (ended, out) == (code, "")
+    assert err in ("", f"Stopped. Nothing was {command}ed.\n".replace("exported", "written"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["indexes", "notes", "notes.zip"]
+    assert [path.name for path in (tmp_path / "indexes").iterdir()] == ["default"]

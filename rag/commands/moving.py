@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,7 +50,7 @@ def _export(options: argparse.Namespace) -> int:
     from rag.index.portable.exporting import export
 
     config = Config.from_environment(indexes=options.indexes, collection=options.collection)
-    with sync_progress(options.progress, sys.stderr) as bar, _stopping("Nothing was written."):
+    with _stopping("Nothing was written."), sync_progress(options.progress, sys.stderr) as bar:
         done = export(compose.collection(config), options.file.expanduser(), force=options.force, progress=bar)
     if options.json:
         terminal.show_json(asdict(done), sys.stdout)
@@ -76,7 +75,7 @@ def _import(options: argparse.Namespace) -> int:
     from rag.index.portable.importing import import_
 
     config = Config.from_environment(indexes=options.indexes)
-    with sync_progress(options.progress, sys.stderr) as bar, _stopping("Nothing was imported."):
+    with _stopping("Nothing was imported."), sync_progress(options.progress, sys.stderr) as bar:
         done = import_(
             config.indexes,
             options.file.expanduser(),
@@ -122,10 +121,14 @@ def _how_to_ask(done: Import) -> list[str]:
 
 @contextmanager
 def _stopping(said: str) -> Iterator[None]:
+    """Whoever stops it is told that nothing has come of it."""
     try:
         yield
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"Stopped. {said}") from None
+    except SystemExit as end:  # by SIGTERM
+        end.__notes__ = [f"Stopped. {said}"]
+        raise
 
 
 def _reembed(options: argparse.Namespace) -> int:
@@ -146,14 +149,11 @@ def _reembed(options: argparse.Namespace) -> int:
 
     with sync_progress(options.progress, sys.stderr) as bar:
         how: dict[str, Any] = {"progress": bar, "wait": terminal.waiting}
-        try:
-            if options.rollback:
-                done = roll_back(collection, former, **how)
-            else:
-                by = compose.named_embedder(config, options.model) if options.model else compose.embedder(config)
-                done = reembed(collection, by, _lasting(options.model), drop=options.drop, **how)
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(bar.stopped()) from None
+        if options.rollback:
+            done = roll_back(collection, former, **how)
+        else:
+            by = compose.named_embedder(config, options.model) if options.model else compose.embedder(config)
+            done = reembed(collection, by, _lasting(options.model), drop=options.drop, **how)
     if options.json:
         terminal.show_json(asdict(done), sys.stdout)
     else:
@@ -191,7 +191,9 @@ def _told(done: Reembedding) -> list[str]:
 
 def _warn_of_a_setting(config: Config, name: str) -> None:
     """A variable that names the embedder of before would be refused with the next question."""
-    if "RAG_EMBEDDER" in os.environ:
+    from rag.config import AUTO
+
+    if config.embedder != AUTO:
         terminal.say(f"rag: RAG_EMBEDDER is {config.embedder}; unless that embedded {name!r}, unset it to ask.")
 
 

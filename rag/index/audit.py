@@ -9,6 +9,7 @@ from rag.errors import DamagedError
 from rag.index.ledger import Ledger
 from rag.index.queries import Queries
 from rag.index.rows import digest
+from rag.index.side import FORMER, UNFINISHED
 from rag.types import Mark
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def side_damages(ledger: Ledger) -> list[str]:
         found = [*unfaithful(side), *unsearchable(side)] if side.exists else []
     except DamagedError as error:
         found = [str(error)]
-    return [f"the side ({'former' if side.is_former else 'unfinished'}): {problem}" for problem in found]
+    return [f"the side ({FORMER if side.is_former else UNFINISHED}): {problem}" for problem in found]
 
 
 def _unlisted(ledger: Ledger) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 from rag.index import generation
 from rag.index.ledger import Ledger
 from rag.index.lock import writer
+from rag.index.side import FORMER, UNFINISHED
 
 
 def inventory(name: str, home: Path, ledger: Ledger, lock: Path, side_lock: Path) -> dict[str, Any]:
@@ -40,7 +41,7 @@ def _side(ledger: Ledger, lock: Path) -> dict[str, Any]:
         return {}
     lacking, _ = side.still_to_do()
     return {
-        "state": "former" if side.is_former else "unfinished",
+        "state": FORMER if side.is_former else UNFINISHED,
         "model": side.fingerprint.model,
         "revision": side.fingerprint.revision,
         "passages": side.counts()["passages"],

@@ -20,10 +20,12 @@ REMEDY = "Fetch it again from where it came."
 
 
 class Fallback:
-    """Opened when first needed."""
+    """Opened when first needed. `pages` is how many the other engine finds: where pypdf finds others, nobody can tell
+    which page of the one is which of the other, and none is read."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, pages: int | None = None) -> None:
         self._data = data
+        self._pages = pages
         self._reader: pypdf.PdfReader | None = None
         self._failed = False
 
@@ -38,8 +40,8 @@ class Fallback:
             if reader.is_encrypted and not reader.decrypt(""):
                 raise needs_password()
             count = len(reader.pages)
-            if not count:
-                raise RefusedError(Status.DAMAGED, "Broken: no page of it can be found", REMEDY)
+            if not count or count != (self._pages or count):
+                raise RefusedError(Status.DAMAGED, "Broken: its pages cannot be found", REMEDY)
         except RefusedError:
             raise
         except NotImplementedError:  # a certificate, or another maker's scheme

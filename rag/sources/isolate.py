@@ -61,7 +61,7 @@ class Child:
     """One process of this interpreter running `program`, started when first needed and again after it died.
 
     Owned by one thread, which also starts the process: the kernel ends a child with the thread that started it.
-    Only `interrupt` may be called by others.
+    Only `interrupt` may be called by others. `spent` is how many seconds of its limit the last job has used.
     """
 
     def __init__(self, limits: Limits, program: Sequence[str] = READER) -> None:
@@ -70,6 +70,7 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._jobs = 0
         self._interrupted = False
+        self.spent = 0.0
 
     def ask(
         self, job: Mapping[str, Any], seconds: float | None = None, patience: float | None = None
@@ -136,12 +137,14 @@ class Child:
         pending: list[bytes] = []
         whole, quiet = _Watch(process.pid, seconds), _Watch(process.pid, patience)
         received = 0
+        self.spent = 0.0
         while True:
             before = time.monotonic()
             ready = poll.poll(max(min(TICK, whole.left(), quiet.left()), 0.0) * 1000)
             passed = min(time.monotonic() - before, 2 * TICK)
             whole.passed(passed)
             quiet.passed(passed)
+            self.spent = seconds - whole.left()
             if ready:
                 data = os.read(descriptor, CHUNK)
                 if not data:
@@ -173,7 +176,7 @@ class _Watch:
 
     def passed(self, seconds: float) -> None:
         self.waited += seconds
-        if self.left() <= 0:
+        if self.left() <= TICK:
             self._due = min(self._limit + _idled(self._pid) - self._idle, MOST_PATIENCE * self._limit)
 
 

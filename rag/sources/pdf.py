@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 PDFIUM, PYPDF = "pdfium", "pypdf"
 MAX_PAGES = 20_000
-LOOKED_AT = 20  # pages, until one is found
 REMAINS = "The file is broken or was cut short: only what is left of its pages is read"
 MAX_BOOKMARKS = 5_000
 MAX_STRING = 32_767  # PDFium cuts a longer string operand without a word
@@ -83,37 +82,49 @@ class _Book:
 
 def _opened(data: bytes, engine: str) -> _Book:
     """Raises RefusedError. PDFium tries the empty password by itself; some files of the later encryption revisions open
-    with it in pypdf alone."""
-    fallback = Fallback(data)
-    document = _by_pdfium(data) if engine == PDFIUM else None
-    if document is not None:
-        return _Book(document, fallback)
-    try:
-        fallback.open()
-    except RefusedError as refused:
-        whole = salvaged(data) if refused.outcome.status is Status.DAMAGED else None
-        document = _by_pdfium(whole) if whole else None
-        if whole is None or document is None:
-            raise
-        return _Book(document, Fallback(whole), refused)
-    return _Book(None, fallback)
+    with it in pypdf alone. Where pages are missing, what is left is the file in which most of them are found."""
+    document, found = _by_pdfium(data) if engine == PDFIUM else (None, 0)
+    verdict: RefusedError | None = None
+    if document is None:
+        try:
+            fallback = Fallback(data)
+            fallback.open()
+            return _Book(None, fallback)
+        except RefusedError as refused:
+            if refused.outcome.status is not Status.DAMAGED:
+                raise
+            verdict = refused
+    elif found == min(len(document), MAX_PAGES):
+        return _Book(document, Fallback(data, found))
+    whole = salvaged(data)
+    mended, more = _by_pdfium(whole) if whole else (None, 0)
+    if whole and mended and more > found:
+        return _Book(mended, Fallback(whole, more), verdict or _broken())
+    if document is None:
+        raise verdict or _broken()
+    return _Book(document, Fallback(data, found))
 
 
-def _by_pdfium(data: bytes) -> pdfium.PdfDocument | None:
-    """None if PDFium cannot open the file, or finds none of its first pages."""
+def _broken() -> RefusedError:
+    return RefusedError(Status.DAMAGED, "Broken: its pages cannot be found", REMEDY)
+
+
+def _by_pdfium(data: bytes) -> tuple[pdfium.PdfDocument | None, int]:
+    """The document, and how many of its pages PDFium finds; None if that is none, or it cannot open the file."""
     import pypdfium2
 
     try:
         document = pypdfium2.PdfDocument(data)
     except pypdfium2.PdfiumError:
-        return None
-    for index in range(min(len(document), LOOKED_AT)):
+        return None, 0
+    found = 0
+    for index in range(min(len(document), MAX_PAGES)):
         try:
             document.get_page_size(index)  # to load a page is to draw it, which may kill us
+            found += 1
         except pypdfium2.PdfiumError:
             continue
-        return document
-    return None
+    return (document if found else None), found
 
 
 def _page(document: pdfium.PdfDocument, number: int, fallback: Fallback) -> Part:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from dataclasses import dataclass, replace
 
 from rag.sources import formats
@@ -36,20 +35,24 @@ def gather(child: Child, entry: Entry, format_: str) -> Gathered:
     page, and would pass off the beginning of a bomb as the whole. The time limit holds for all tries together.
     """
     gathered = Gathered()
-    deadline = time.monotonic() + child.limits.seconds
+    seconds = child.limits.seconds
+    why = "Stopped: too many of its pages break their reader"
     attempt = _Try()
     for _ in range(MAX_TRIES):
-        seconds = deadline - time.monotonic()
         try:
             gathered.halted = _ask(child, entry, format_, attempt, seconds, gathered)
             following = None if gathered.halted else _rest(attempt, gathered)
         except ChildError as error:
             gathered.halted = _limit(_why(error, child.limits.seconds), gathered)
-            following = _around(attempt, error, gathered) if format_ == formats.PDF and seconds > 0 else None
+            following = _around(attempt, error, gathered) if format_ == formats.PDF else None
         if following is None:
             return gathered
+        seconds -= child.spent
+        if seconds <= 0:
+            why = _why(TimedOutError(), child.limits.seconds)
+            break
         attempt = following
-    gathered.halted = _limit("Stopped: too many of its pages break their reader", gathered)
+    gathered.halted = _limit(why, gathered)
     return gathered
 
 

@@ -18,7 +18,7 @@ from rag.answer import Asker
 from rag.errors import BusyError
 from rag.generation.followup import RuleRewriter
 from rag.index.collection import Collection
-from rag.types import Message, Picture, Span, Written
+from rag.types import Article, Hit, Message, Passage, Picture, Span, Written
 
 FILES = {"prices.txt": PRICES, "halls.txt": STORAGE}
 TWO = ("Beta costs 20 euros. [1]\n", "It is stored in hall 4. [2]")
@@ -234,6 +234,19 @@ def test_a_link_to_evidence_that_there_is_not_opens_the_page() -> None:
         assert "What would you like to know?" in shown(test)
 
 
+def test_an_article_is_cited_by_its_section_its_link_and_its_licence(monkeypatch: pytest.MonkeyPatch) -> None:
+    article = Article("en", 1, 2, "2026-03-01T10:00:00Z", "https://en.wikipedia.org/w/?oldid=2", "CC BY-SA 4.0")
+    passage = Passage(
+        "Beta", "https://en.wikipedia.org/wiki/Beta", "Beta", "History", "History", None, 0, 5, "Beta.", article
+    )
+    answers(monkeypatch, asker("Beta. [1]", hits=[Hit(passage, 1.0)]))
+    test = ask(tab().run(), "What is Beta?")
+    click(test, "**1** Beta, History · Wikipedia")
+    assert "**Beta, History** · Wikipedia" in shown(test)
+    assert r"Wikipedia contributors, CC BY\-SA 4\.0, as of 2026\-03\-01" in shown(test)
+    assert [link.proto.url for link in test.get("link_button")] == ["https://en.wikipedia.org/w/?oldid=2"]
+
+
 def test_a_document_opens_at_a_page() -> None:
     test = tab(collection="prices", document="prices.txt", page="1").run()
     assert not test.exception
@@ -283,6 +296,10 @@ def test_conversations_are_listed_found_named_and_deleted() -> None:
     test.text_input(key="search").set_value("").run()
     click(test, "What does Beta cost")
     assert [element.value for element in test.text] == ["What does Beta cost?"]
+    test.session_state["menu"] = True
+    test.run()
+    test.text_input(key=f"title {test.query_params['chat']}").set_value("Prices of Beta").run()
+    assert "Prices of Beta" in labels(test)
     click(click(test, "Delete conversation"), "Yes, delete it")
     assert [label for label in labels(test) if label.startswith(("What", "Where"))] == listed[:1]
 
@@ -351,6 +368,35 @@ def test_a_collection_that_is_not_here_is_told_and_another_can_be_chosen() -> No
     assert not test.chat_input
     test.selectbox(key="collection").set_value("prices").run()
     assert test.chat_input
+
+
+def test_a_collection_of_which_nothing_could_be_read_says_where_that_is_told(
+    indexes: Path, embedder: WordEmbedder
+) -> None:
+    collection = Collection(indexes, "scans")
+    collection.sync(Shelf({"scan.pdf": "scan"}), embedder)
+    collection.close()
+    test = tab(collection="scans").run()
+    assert not test.exception
+    assert "the Library says what became of its documents" in shown(test)
+
+
+def test_a_damaged_collection_is_told_in_words(indexes: Path) -> None:
+    (indexes / "prices" / "ledger.sqlite").write_bytes(b"no ledger at all, but a text of some length" * 100)
+    test = tab(collection="prices").run()
+    assert not test.exception
+    assert "damaged" in test.warning[0].value
+
+
+def test_a_history_that_cannot_be_read_leaves_the_page_usable(indexes: Path) -> None:
+    from rag.compose import PEOPLE
+    from rag.history.store import FILE
+
+    (indexes / PEOPLE).mkdir()
+    (indexes / PEOPLE / FILE).write_bytes(b"no history" * 500)
+    test = ask(tab().run(), "What does Beta cost?")
+    assert prose(test) == ["Beta costs 20 euros.[1]\nIt is stored in hall 4.[2]"]
+    assert "This answer could not be kept in the history" in shown(test)
 
 
 def test_a_model_that_is_not_here_is_not_fetched_by_asking(monkeypatch: pytest.MonkeyPatch) -> None:

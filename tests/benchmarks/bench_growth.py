@@ -1,12 +1,12 @@
 """One collection that grows to 10,000, 100,000 and 1,000,000 passages: what syncing, starting and asking cost then.
 
-    python tests/benchmarks/bench_growth.py [--sizes N ...] [--work DIR] [--data DIR] [--json FILE] [--embed]
+    python tests/benchmarks/bench_growth.py [--sizes N ...] [--work DIR] [--data DIR] [--json FILE] [--embed] [--fresh]
 
 What it grows of is told in grown.py: real passages first, composed ones after them. Embedding is left out (the vectors
 are prepared or composed) unless --embed wants every passage embedded for real, which takes hours. Each figure is of a
 process of its own. "Start-up" is a fresh process until it has its first hits; a hybrid query is `Hybrid.retrieve`
-without embedding the question. Recall is measured against all vectors compared exactly. A collection that is there
-already grows on, so that a run that was stopped goes on where it was.
+without embedding the question. Recall is measured against all vectors compared exactly. A run that
+was stopped goes on with the size that it was at: the sizes before it are in the JSON file.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import json
 import os
 import platform
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -247,6 +248,7 @@ def main() -> int:
     parser.add_argument("--work", type=Path, default=ROOT / "tests/benchmarks/results/growth")
     parser.add_argument("--json", type=Path, default=ROOT / "tests/benchmarks/results/growth.json")
     parser.add_argument("--embed", action="store_true", help="embed every passage for real")
+    parser.add_argument("--fresh", action="store_true", help="begin with nothing, whatever was measured before")
     parser.add_argument("--job", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.job:
@@ -265,8 +267,11 @@ def main() -> int:
         "real_passages": sum(material.passages),
         "vectors": "all embedded" if options.embed else "real ones' embedded, others' composed of sentences'",
     }
-    rows = []
-    for size in options.sizes:
+    rows = json.loads(options.json.read_text())["sizes"] if options.json.exists() and not options.fresh else []
+    if not rows:
+        shutil.rmtree(options.work / "indexes", ignore_errors=True)
+    measured = {row["size"] for row in rows}
+    for size in sorted(set(options.sizes) - measured):
         rows.append(measure(options.work, size, options.embed))
         print(f"{size:,} passages after {time.time() - began:,.0f} s", file=sys.stderr)
         options.json.parent.mkdir(parents=True, exist_ok=True)

@@ -216,7 +216,10 @@ def table(results: dict) -> str:
 def _indexing(done: dict) -> list[str]:
     build, resync = done.get("build"), done.get("resync")
     first = [f"{build['seconds']:.0f} s", f"{build['peak_mib']:,} MiB"] if build else ["", ""]
-    return [*first, f"{resync['seconds']:.1f} s{'' if resync['found'] else ', not found then'}" if resync else ""]
+    return [
+        *first,
+        f"{resync['seconds']:.1f} s{'' if resync.get('found', True) else ', not found then'}" if resync else "",
+    ]
 
 
 def about(results: dict, pdfs: list[Path], questions: list[dict]) -> dict:

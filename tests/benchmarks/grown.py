@@ -126,7 +126,7 @@ class Grown:
         self.count = self.real = 0
         while passages > 0:
             real = self.count < len(material.documents)
-            passages -= material.passages[self.count] if real else PARAGRAPHS
+            passages -= material.passages[self.count] if real else PARAGRAPHS - 1  # a short one may join its neighbour
             self.count += 1
             self.real += real
 

@@ -327,6 +327,10 @@ FORGERIES: dict[str, tuple[Callable[[Members, Any], None], Any]] = {
     "a mark too short": (at(*DOC, "marks"), [[0]]),
     "an article that is none": (at(*DOC, "article"), {"language": "en"}),
     "an article of other things": (at(*DOC, "article"), ["x"]),
+    "a link that is a script": (
+        at("documents.jsonl", 2, "article", "link"),
+        "javascript:fetch('https://evil.example/')",
+    ),
     "a status that is none": (at(*FILE, "status"), "splendid"),
     "a file twice": (lambda m, v: m["files.jsonl"].append(m["files.jsonl"][0]), None),
     "a file without a name": (lambda m, v: m["files.jsonl"][0].pop("name"), None),
@@ -558,6 +562,19 @@ def test_folders_are_found_where_they_are_said_to_be() -> None:
     for wrong in ("/other=/new", "/a/b", "=", "", "/a/b="):
         with pytest.raises(UsageError, match=r"Its folders are: /a/b, /z\."):
             Places([wrong], ["/a/b", "/z"])
+
+
+def test_two_files_are_not_brought_to_one_place(bundle: Path, tmp_path: Path, elsewhere: Path) -> None:
+    def two_folders(members: Members) -> None:
+        at(*MANIFEST, "roots")(members, ["/a", "/b"])
+        for number, row in enumerate(members["files.jsonl"][:2]):
+            row["key"] = f"/{'ab'[number]}/same.txt"
+
+    two = forged(bundle, tmp_path / "two.zip", two_folders)
+    with pytest.raises(UsageError, match="two files to one place"):
+        import_(elsewhere, two, roots=["/a=/new", "/b=/new"])
+    assert nothing_in(elsewhere)
+    assert import_(elsewhere, two, roots=["/a=/new", "/b=/newer"]).roots == ("/new", "/newer")
 
 
 def test_a_newer_embedder_of_the_same_name_is_refused_by_its_weights(bundle: Path, elsewhere: Path) -> None:

@@ -173,7 +173,7 @@ def streams() -> Iterator[Kind]:
     yield Kind("length-nowhere", _content(raw, b"").replace(b"/Length %d" % len(raw), b"/Length 99 0 R"), READ, first)
     yield Kind("length-itself", _content(raw, b"").replace(b"/Length %d" % len(raw), b"/Length 5 0 R"), READ, first)
     yield Kind("stream-without-end", PLAIN.replace(b"endstream", b""), READ, LINES)
-    yield Kind("object-without-end", PLAIN.replace(b"endobj\n", b""), READ, LINES)
+    yield Kind("object-without-end", PLAIN.replace(b"endobj\n", b""), READ + LEFT, LINES)
     yield Kind("flate", _content(packed, flate), READ, first)
     yield Kind("flate-checksum-wrong", _content(packed[:-4] + b"\0\0\0\0", flate), READ, first)
     yield Kind("flate-cut", _content(packed[: len(packed) // 2], flate), READ, first)

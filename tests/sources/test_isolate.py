@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 from misbehaving import MISBEHAVING, has_ended
 
 from rag.errors import StorageError
+from rag.sources import isolate
 from rag.sources.isolate import Child, ChildError, DiedError, Limits, TimedOutError, TooLongError
 
 
@@ -126,3 +128,21 @@ def test_a_run_that_was_stopped_does_not_find_its_children_overdue() -> None:
         "sys.exit(len(list(child.ask({'do': 'nothing'}))))\n"
     )
     assert subprocess.run([sys.executable, "-c", program], timeout=60).returncode == 2
+
+
+def test_a_busy_machine_is_not_held_against_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job that could not run for want of a processor may take longer, but not for ever."""
+    idle = iter(range(1_000))
+    monkeypatch.setattr(isolate, "_idled", lambda pid: float(next(idle)))
+    child = Child(Limits(seconds=0.2), MISBEHAVING)
+    with pytest.raises(TimedOutError, match="no end after") as told:
+        list(child.ask({"do": "spin"}))
+    waited = float(str(told.value).removeprefix("no end after ").removesuffix(" s"))
+    assert waited >= 0.2 * isolate.MOST_PATIENCE - 0.1
+    assert child.spent >= 0.2 - 0.1
+
+
+def test_waits_for_a_processor_are_told_by_the_system() -> None:
+    before = isolate._idled(os.getpid())
+    assert 0 <= before <= isolate._idled(os.getpid())
+    assert isolate._idled(2**22 + 1) == 0

@@ -61,3 +61,11 @@ def test_a_page_that_wants_too_much_is_left_out_at_once(error: ChildError) -> No
     child = Breaking(error, (PDFIUM,))
     assert _texts(child) == ["pdfium 1", "", "pdfium 3"]
     assert child.tries == [(1, PDFIUM), (3, PDFIUM)]
+
+
+def test_time_that_is_used_up_ends_the_tries_and_says_so() -> None:
+    child = Breaking(DiedError(-signal.SIGSEGV), (PDFIUM,))
+    child.spent = child.limits.seconds + 1
+    gathered = gather(child, ENTRY, formats.PDF)
+    assert gathered.halted is not None
+    assert gathered.halted.reason == "Stopped after 30 s; 1 of 3 pages are read"

@@ -130,7 +130,8 @@ def damaged(template: Path, may: dict[str, object], kind: str, fault: str, call:
     is_there = found(case / "indexes", "copy") is not None
     again = Mover(case / "indexes", kind)
     again.go()
-    again.ended()
+    ended = again.ended()
+    assert ended == 0, f"it ended with {ended}: {again.said()}"
     if kind == "import" and is_there:
         assert again.said().startswith("2 There is a collection 'copy'")
     elif kind == "roll back" and not said and found(case / "indexes") == may["before"]:

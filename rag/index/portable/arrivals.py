@@ -26,7 +26,7 @@ class Arrived:
 def arrived(row: Any) -> Arrived:
     title, text, article = _text(row["title"]), _text(row["text"]), row["article"]
     marks, headings = (tuple(_mark(mark) for mark in row[name]) for name in ("marks", "headings"))
-    document = Document("", "", title, text, marks, headings, typed(Article, article) if article else None)
+    document = Document("", "", title, text, marks, headings, _article(article) if article else None)
     passages = []
     for start, end, heading, place, page in row["passages"]:
         if not 0 <= _number(start) < _number(end) <= len(text):
@@ -50,6 +50,14 @@ def file(row: Any) -> tuple[Entry, str, Outcome, int | None]:
 def page_read(row: Any) -> tuple[str, int, str, str]:
     version, page, engine, text = row
     return _text(version), _number(page), _text(engine), _text(text)
+
+
+def _article(row: Any) -> Article:
+    """Its link is shown to be followed: it leads to a page or a file, and is no script."""
+    article = typed(Article, row)
+    if not article.link.startswith(("https://", "http://", "file://")):
+        raise ValueError("a link that is none")
+    return article
 
 
 def _mark(row: Any) -> Mark:

@@ -32,7 +32,7 @@ DOCUMENTS, VECTORS, FILES, PAGES, MANIFEST = (
     "manifest.json",
 )
 MEMBERS = (DOCUMENTS, VECTORS, FILES, PAGES)
-LONGEST_LINE = 1 << 30  # bytes; no document is so long, and no more is held at once
+LONGEST_LINE = 1 << 29  # bytes; no document is so long, and no more is held at once
 LONGEST_MANIFEST = 16 << 20
 WIDEST = 1 << 16  # dimensions of a vector
 

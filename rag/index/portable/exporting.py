@@ -72,7 +72,7 @@ def _require_free(to: Path, force: bool) -> None:
 def _pack(contents: Contents, into: Packing, progress: Progress | None) -> dict[str, int]:
     """What was packed, by kind."""
     held, dimension = contents.count(), contents.fingerprint.dimension
-    done, size = 0, contents.size() + 2 * dimension * held["passages"]
+    done, size = 0, contents.size()  # vectors are soon written
     if progress:
         progress.plan(size, held["documents"])
     with into.member(bundle.DOCUMENTS) as stream:
@@ -155,14 +155,20 @@ def _appearing(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
             draft.replace(path)
-            database.sync_folder(path.parent)
         except BaseException as error:
+            with suppress(OSError):
+                file.close()  # what is in its buffer may not be writable
             with suppress(OSError):
                 draft.unlink()
             if isinstance(error, OSError):
                 why = f"Cannot write {path}: {error.strerror or error}."
                 raise StorageError(f"{why} What was written was removed; the collection is untouched.") from error
             raise
+    try:
+        database.sync_folder(path.parent)
+    except OSError as error:
+        why = f"{path} is written, but the disk does not promise to keep it ({error.strerror})."
+        raise StorageError(f"{why} The collection is untouched; look after the disk, and export again.") from error
 
 
 def _claim(file: BinaryIO, draft: Path) -> None:

@@ -92,6 +92,8 @@ def _made(
         except sqlite3.IntegrityError as error:
             raise DamagedError(source.damage(error)) from error
         if problems := _problems(ledger, source):
+            if ledger.counts()["files"] < source.manifest.members[bundle.FILES].rows and places.moves:
+                raise UsageError("--root brings two files to one place. Nothing was changed; give each folder its own.")
             raise DamagedError(source.damage(problems[0]))
         publishing.publish(ledger, home)
         counts, found = ledger.counts(), [str(root) for root in ledger.roots()]
@@ -116,11 +118,15 @@ def _give_name(home: Path, name: Path) -> None:
     try:
         database.sync_folder(home)
         home.rename(name)
-        database.sync_folder(name.parent)
     except OSError as error:
         if error.errno in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}:
             raise UsageError(f"{name} is there already. Nothing was changed; choose another --collection.") from error
         raise StorageError(f"Cannot write {name}: {error.strerror}. Nothing was changed.") from error
+    try:
+        database.sync_folder(name.parent)
+    except OSError as error:
+        why = f"{name} is there, and whole, but the disk does not promise to keep it ({error.strerror})."
+        raise StorageError(f"{why} Look after the disk, and keep the export; it is safe.") from error
 
 
 def _put_in_place(
@@ -156,6 +162,7 @@ def _draft(indexes: Path, name: str) -> Iterator[Path]:
     except OSError as error:
         raise StorageError(f"Cannot write {home}: {error.strerror}. Nothing was changed.") from error
     with writing(home / LOCK):
+        ours = home.stat().st_ino
         try:
             _clear(home)
             for other in drafts.iterdir():
@@ -166,7 +173,9 @@ def _draft(indexes: Path, name: str) -> Iterator[Path]:
                 raise
             raise StorageError(f"Cannot write {home}: {error.strerror}. Nothing was changed.") from error
         finally:
-            shutil.rmtree(home, ignore_errors=True)
+            with suppress(OSError):
+                if home.stat().st_ino == ours:  # or it has got its name, and the next import one of this name
+                    shutil.rmtree(home, ignore_errors=True)
             with suppress(OSError):
                 drafts.rmdir()
 
@@ -200,7 +209,7 @@ def _require_room(indexes: Path, source: Bundle) -> None:
 def _fill(ledger: Ledger, source: Bundle, places: Places, progress: Progress | None) -> None:
     """Raises DamagedError for what makes no sense, sqlite3.IntegrityError for what does not fit together."""
     members = source.manifest.members
-    total, done = members[bundle.VECTORS].rows, 0
+    total, each_takes, done = members[bundle.VECTORS].bytes, 2 * source.manifest.fingerprint.dimension, 0
     if progress:
         progress.plan(total, members[bundle.DOCUMENTS].rows)
     with source.vectors() as take:
@@ -209,7 +218,7 @@ def _fill(ledger: Ledger, source: Bundle, places: Places, progress: Progress | N
                 for each in window:
                     ledger.add(each.version, each.document, each.passages, take(len(each.passages)), under=each.id)
             for each in window:
-                done += len(each.passages)
+                done += each_takes * len(each.passages)
                 if progress:
                     progress.documents(done, total, each.document.title)
     with ledger.transaction():

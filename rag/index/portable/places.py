@@ -20,7 +20,7 @@ class Places:
     def __init__(self, given: Sequence[str], roots: Sequence[str]) -> None:
         pairs = [_pair(text, roots) for text in given]
         # The longest first: a folder within another may be somewhere else.
-        self._moves = sorted(((os.fsencode(old), os.fsencode(new)) for old, new in pairs), key=lambda it: -len(it[0]))
+        self.moves = sorted(((os.fsencode(old), os.fsencode(new)) for old, new in pairs), key=lambda it: -len(it[0]))
         self.roots = [os.fsdecode(self._path(os.fsencode(root))) for root in roots]
 
     def moved(self, entry: Entry) -> Entry:
@@ -29,7 +29,7 @@ class Places:
             path = entry.key.removeprefix(scheme)
             if not entry.key.startswith(scheme + b"/") or (new := self._path(path)) == path:
                 continue
-            for old, to in self._moves:
+            for old, to in self.moves:
                 before = "file://" + quote_from_bytes(old)
                 if _under(path, old) and entry.uri.startswith(before):
                     uri = "file://" + quote_from_bytes(to) + entry.uri.removeprefix(before)
@@ -38,7 +38,7 @@ class Places:
         return entry
 
     def _path(self, path: bytes) -> bytes:
-        for old, new in self._moves:
+        for old, new in self.moves:
             if _under(path, old):
                 return new + path[len(old) :]
         return path

@@ -99,9 +99,8 @@ class Bundle:
         if names != sorted((*MEMBERS, MANIFEST)):
             raise DamagedError(self.damage("it does not hold what an export holds"))
         with self.explained(), self._archive.open(MANIFEST) as file:
-            text = file.read(LONGEST_MANIFEST + 1)
-            stored = json.loads(text)
-            if stored["format"] != FORMAT or type(stored["version"]) is not int or len(text) > LONGEST_MANIFEST:
+            stored = json.loads(file.read(LONGEST_MANIFEST))
+            if stored["format"] != FORMAT or type(stored["version"]) is not int or stored["version"] < 1:
                 raise ValueError("another format")
             if stored["version"] > VERSION:
                 raise UsageError(
