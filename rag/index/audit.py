@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from rag.errors import DamagedError
 from rag.index.ledger import Ledger
 from rag.index.queries import Queries
+from rag.index.rows import digest
 from rag.index.side import FORMER, UNFINISHED
+from rag.types import Mark
 
 if TYPE_CHECKING:
     from rag.types import Vectors
 
 
 def unfaithful(ledger: Queries) -> list[str]:
-    """Passages that are not the text of their document at their offsets."""
+    """Passages that are not what their document has there: its text, its page or section, what was embedded of it."""
     problems = []
     for id_, document in ledger.documents():
-        for passage_id, start, end, text in ledger.spans(id_):
-            if document.text[start:end] != text:
-                problems.append(f"passage {passage_id} is not the text of {document.name} at {start}:{end}")
+        starts = [mark.offset for mark in document.marks]
+        for passage_id, embedded, passage in ledger.stored(id_, document):
+            at = bisect_right(starts, passage.start)
+            mark = document.marks[at - 1] if at else Mark(0, "")
+            if document.text[passage.start : passage.end] != passage.text:
+                problems.append(f"passage {passage_id} is not the text of {document.name} at {passage.start}")
+            elif (passage.place, passage.page) != (mark.label, mark.page):
+                problems.append(f"passage {passage_id} of {document.name} stands on another page")
+            elif digest(passage.headed) != embedded:
+                problems.append(f"passage {passage_id} of {document.name} was embedded under another heading")
     return problems
 
 

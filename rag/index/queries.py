@@ -280,10 +280,12 @@ class Queries:
     def count_after(self, passage: int) -> int:
         return int(self._one(f"SELECT count(*) FROM {self._passages} WHERE id > ?", [passage]))
 
-    def spans(self, document: int) -> Iterator[tuple[int, int, int, str]]:
-        """(passage id, start, end, text) of a document's passages."""
-        sql = f'SELECT id, start, "end", text FROM {self._passages} WHERE document = ? ORDER BY id'
-        yield from self._rows(sql, [document])
+    def stored(self, id_: int, document: Document) -> Iterator[tuple[int, bytes, Passage]]:
+        """(passage id, digest of what was embedded, passage) of a document, as they are stored."""
+        columns = 'id, digest, heading, place, page, start, "end", text'
+        sql = f"SELECT {columns} FROM {self._passages} WHERE document = ? ORDER BY id"
+        for passage_id, digest, *row in self._rows(sql, [id_]):
+            yield passage_id, digest, Passage(document.name, document.uri, document.title, *row)
 
     def passage_ids_of(self, documents: Iterable[int]) -> list[int]:
         self._require_int(documents := list(documents))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import shutil
@@ -369,6 +370,29 @@ def test_a_ledger_that_somebody_looks_at_while_it_is_made_is_whole(
         assert db.execute("SELECT key FROM settings").fetchall() == [("fingerprint",)]
 
 
+@pytest.mark.fault(2, 3)
+def test_an_index_that_the_disk_has_no_room_for_leaves_the_old_one(
+    collection: Collection, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def generations() -> list[str]:
+        return sorted(path.name for path in collection.home.iterdir() if "generation" in path.name)
+
+    synced(collection, {"ant.txt": "ant hill"}, embedder)
+    with monkeypatch.context() as patched:
+        patched.setattr("rag.index.words.WordIndex.update", full)
+        with pytest.raises(StorageError, match=r"No space left.*MB are free there.*safe in the ledger.*Free space"):
+            synced(collection, {"ant.txt": "ant hill", "bee.txt": "bee hive"}, embedder)
+    assert generations() == ["generation-1"]
+    assert len(contents(Collection(collection.home.parent, "default"))) == 2
+    synced(collection, {"ant.txt": "ant hill", "bee.txt": "bee hive"}, embedder)
+    assert generations() == ["generation-2"]
+    assert len(embedder.texts) == 2
+    assert not collection.verify()
+
+
 @pytest.mark.fault(2)
 def test_what_was_committed_is_searched_before_it_is_published(
     collection: Collection, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
@@ -492,6 +516,10 @@ def test_what_could_not_be_looked_into_shows_in_the_exit_code(collection: Collec
         "UPDATE files SET status = 'nonsense'",
         "UPDATE passages SET text = 'other' WHERE id = 1",
         "UPDATE files SET pages_without_text = '['",
+        "UPDATE passages SET page = 7 WHERE id = 2",
+        "UPDATE passages SET place = 'p. 7' WHERE id = 2",
+        "UPDATE passages SET heading = 'Another' WHERE id = 2",
+        "UPDATE documents SET title = 'Another' WHERE id = 2",
     ],
 )
 def test_nonsense_in_the_ledger_is_found(collection: Collection, embedder: WordEmbedder, damage: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from pathlib import Path
 
@@ -46,3 +47,18 @@ def test_the_next_one_learns_how_the_last_one_ended(tmp_path: Path) -> None:
         assert not finished
     with writing(path) as finished:
         assert finished
+
+
+@pytest.mark.fault(3)
+def test_a_disk_that_takes_no_word_does_not_end_who_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    done = False
+    with monkeypatch.context() as patched:
+        patched.setattr("rag.index.lock.os.pwrite", full)
+        with writing(tmp_path / "lock"):
+            with pytest.raises(LockedError, match=r"\(unknown\)"), writing(tmp_path / "lock"):
+                pass
+            done = True
+    assert done
