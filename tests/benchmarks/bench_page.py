@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,12 +65,19 @@ def painted(page: Page, url: str) -> tuple[float, float]:
     return first / 1000, whole
 
 
-def touched(page: Page, click: Callable[[], None], selector: str, gone: bool = False) -> float:
-    """Seconds from a click until the page shows what it leads to."""
-    page.evaluate("window.__began = performance.now()")
-    click()
-    page.wait_for_function("([s, g]) => Boolean(document.querySelector(s)) !== g", arg=[selector, gone], polling="raf")
-    return float(page.evaluate("performance.now() - window.__began")) / 1000
+TOUCH = """([name, selector, gone]) => new Promise(resolve => {
+  const buttons = [...document.querySelectorAll("button")].filter(one => one.innerText.includes(name));
+  const began = performance.now();
+  const look = () =>
+    Boolean(document.querySelector(selector)) !== gone ? resolve(performance.now() - began) : setTimeout(look, 1);
+  buttons.at(-1).click();
+  look();
+})"""
+
+
+def touched(page: Page, button: str, selector: str, gone: bool = False) -> float:
+    """Seconds from a click on the last button of this name until the page shows what it leads to."""
+    return float(page.evaluate(TOUCH, [button, selector, gone])) / 1000
 
 
 def in_browser(home: Path) -> None:
@@ -89,9 +95,10 @@ def in_browser(home: Path) -> None:
         page.get_by_role("button", name="Ask again").wait_for(timeout=60_000)
         edit, cancel = [], []
         for _ in range(ROUNDS):
-            button = page.get_by_role("button", name="Edit", exact=True).last
-            edit.append(touched(page, button.click, ".st-key-cancel"))
-            cancel.append(touched(page, page.get_by_role("button", name="Cancel").click, ".st-key-cancel", gone=True))
+            edit.append(touched(page, "Edit", ".st-key-cancel"))
+            page.wait_for_timeout(400)
+            cancel.append(touched(page, "Cancel", ".st-key-cancel", gone=True))
+            page.wait_for_timeout(400)
         said(f"a touch in a conversation of {TURNS} (edit)", edit)
         said(f"a touch in a conversation of {TURNS} (cancel)", cancel)
 
