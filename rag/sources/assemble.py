@@ -13,6 +13,7 @@ from rag.sources.running import drop_running
 from rag.types import Mark, Outcome, Status
 
 MAX_TEXT = 64 << 20  # characters of one document; what comes after is not read
+REACH = 20_000  # characters in which an entry of the outline is looked for on its page
 
 _SENTENCE_END = tuple(".!?:;。！？)]”\"'")
 
@@ -93,7 +94,7 @@ def _placed(outline: Sequence[Bookmark], text: str, marks: Sequence[Mark]) -> li
             continue
         start = position.get(bookmark.page, starts[bookmark.page])
         words = r"\s+".join(map(re.escape, bookmark.title.split()))
-        match = re.compile(words, re.I).search(text, start, ends[bookmark.page])
+        match = re.compile(words, re.I).search(text, start, min(ends[bookmark.page], start + REACH))
         offset = match.start() if match else start
         position[bookmark.page] = match.end() if match else start
         placed.append(Mark(offset, bookmark.path, bookmark.page))

@@ -27,7 +27,7 @@ _STRAY_JOINER = re.compile(
     "(?<![\u0600-\u0dff\u1000-\u109f\u1780-\u17ff\u2600-\u27bf\ufe0f\U0001f000-\U0001faff])[\u200c\u200d]"
 )
 _MANY_BLANK_LINES = re.compile(r"\n{3,}")
-_DIVIDED = re.compile(r"[^\W\d_]+-\n[^\W\d_]+")
+_DIVIDED = re.compile(r"(?<![^\W\d_])[^\W\d_]+-\n[^\W\d_]+")  # from a word's beginning: a long one is walked once
 _LAST_WORD = re.compile(r"([^\W\d_]-)?([^\W\d_]+|\d+)\Z")
 _FIRST_WORD = re.compile(r"\w+")
 MAX_WORD = 40  # letters before a hyphen that are looked at

@@ -70,7 +70,7 @@ def _runs(line: str, keys: list[_Key], seen: _Seen, number: int, pages: int) -> 
     neighbours = range(start, start + 2 * REACH + 1)
     for key in keys:
         on = seen[key]
-        is_first_of_few = key[1] is None and 2 * len(on) < pages and not any(n in on for n in range(number))
+        is_first_of_few = key[1] is None and 2 * len(on) < pages and min(on) >= number
         if sum(n in on for n in neighbours) >= REPEATS and not is_first_of_few:
             return True
     return False
