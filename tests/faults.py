@@ -39,4 +39,3 @@ FAULTS = {
     31: "settings that make no sense",
     32: "clocks that jump, a disk that may not be written, Ctrl-C, SIGTERM, an output that is closed",
 }
-PAGES_OWN = {26, 27, 28, 29}  # what the page's own tests prove, which are not marked yet

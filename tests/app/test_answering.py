@@ -67,6 +67,7 @@ def test_what_is_written_is_seen_meanwhile_and_stop_ends_it() -> None:
     assert scribe.closed.wait(20)  # the model is told
 
 
+@pytest.mark.fault(29)
 def test_a_tab_that_is_gone_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(answering, "GRACE", -1.0)
     scribe = Scribe("Beta ", "costs.")
@@ -75,6 +76,7 @@ def test_a_tab_that_is_gone_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert made.progress.ended is Ended.STOPPED
 
 
+@pytest.mark.fault(29)
 def test_a_tab_that_comes_back_in_time_gets_its_answer() -> None:
     left = iter([True, False, False])
     made = started(asker("Beta ", "costs ", "20 euros. [1]"), listens=lambda: next(left, True))
@@ -134,6 +136,7 @@ def test_a_follow_up_is_understood_from_what_was_asked() -> None:
     assert made.progress.understood == "And Gamma? (after 1)"
 
 
+@pytest.mark.fault(29)
 def test_an_answer_is_kept_or_stopped_and_never_both() -> None:
     """Stop comes at every moment: while it is kept, too."""
     for _ in range(50):

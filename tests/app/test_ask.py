@@ -92,6 +92,7 @@ def test_a_link_to_a_conversation_shows_it_again_to_its_owner_alone(monkeypatch:
     assert "Beta" not in shown(other)
 
 
+@pytest.mark.fault(29)
 def test_two_tabs_share_nothing_but_what_is_kept() -> None:
     one, two = tab().run(), tab().run()
     ask(one, "What does Beta cost?")
@@ -103,6 +104,7 @@ def test_two_tabs_share_nothing_but_what_is_kept() -> None:
     assert [element.value for element in two.text] == ["Where is Beta?"]
 
 
+@pytest.mark.fault(29)
 def test_an_answer_streams_while_the_page_is_drawn_again_and_ends_once(monkeypatch: pytest.MonkeyPatch) -> None:
     gates = [threading.Event(), threading.Event()]
     answers(monkeypatch, asker(*TWO, gates=gates))
@@ -186,6 +188,7 @@ def test_no_answer_looks_like_one_and_shows_what_is_nearest(monkeypatch: pytest.
     assert test.query_params["source"] == "2"
 
 
+@pytest.mark.fault(26)
 def test_what_goes_wrong_is_told_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
     def busy(*_: object) -> Asker:
         raise BusyError("beluga **is** busy ![x](http://evil/x.png)")

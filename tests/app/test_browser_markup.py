@@ -17,6 +17,7 @@ from serving import Served, environment, served
 
 QUESTION = "What is the code of the harbour gate?"
 FACT = "The code of the harbour gate is 4711."
+pytestmark = pytest.mark.fault(26)
 EACH = 7  # payloads of a document
 MADE_OF = ("src", "href", "srcset", "data", "action", "poster", "background", "ping", "srcdoc", "onerror", "style")
 

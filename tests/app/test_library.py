@@ -246,6 +246,7 @@ def test_documents_are_found_and_explained(tab: Open, indexes: Path) -> None:
     assert not [button for button in at.button if button.label in ("Open", "Ask about it")]
 
 
+@pytest.mark.fault(26)
 def test_names_are_shown_as_text(tab: Open, indexes: Path) -> None:
     filled(indexes, dict.fromkeys(PAYLOADS, "scan"))
     at = tab()

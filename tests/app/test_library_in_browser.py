@@ -84,6 +84,7 @@ def test_a_job_outlives_its_tab_and_its_page_and_is_stopped_from_another(
         assert not [*tab.elsewhere, *tab.dialogs, *tab.errors]
 
 
+@pytest.mark.fault(28)
 def test_what_is_too_large_never_arrives(tmp_path: Path, context: BrowserContext) -> None:
     with served(tmp_path, "--upload-limit", "1", variables=QUIET) as page, watched(context, page.url) as tab:
         tab.page.goto(f"{page.url}/library")

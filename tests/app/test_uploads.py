@@ -74,6 +74,7 @@ PATHS = [
 ]
 
 
+@pytest.mark.fault(27)
 @pytest.mark.parametrize("given", PATHS)
 def test_no_name_is_a_path(tmp_path: Path, given: str) -> None:
     into = uploads.folder(tmp_path / "indexes", "default")
@@ -117,6 +118,7 @@ def test_names_stay_readable(given: str, name: str) -> None:
     assert safe_name(name) == name
 
 
+@pytest.mark.fault(28)
 @pytest.mark.parametrize(
     ("name", "data", "reason"),
     [
@@ -165,6 +167,7 @@ def test_the_same_is_kept_once_and_another_beside_it(tmp_path: Path) -> None:
     assert {stat.S_IMODE(path.stat().st_mode) for path in into.iterdir()} == {0o600}
 
 
+@pytest.mark.fault(27)
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
     into = uploads.folder(tmp_path, "default")
     into.mkdir(parents=True)
@@ -224,6 +227,7 @@ def test_what_waits_is_remembered(tmp_path: Path) -> None:
     assert not uploads.waits(into)
 
 
+@pytest.mark.fault(27)
 def test_removing_stays_in_its_folder(tmp_path: Path) -> None:
     into = uploads.folder(tmp_path, "default")
     store(into, "a.txt", b"one")

@@ -67,6 +67,7 @@ def test_what_nothing_bears_out_is_marked_with_its_sources() -> None:
     assert told(pieces)[2:] == [("text", " "), ("doubt", "Wrong!"), ("source", "1"), ("text", " End.")]
 
 
+@pytest.mark.fault(26)
 def test_markup_of_a_model_is_text_and_what_is_not_seen_is_gone() -> None:
     pieces = answer_pieces(answer("![x](http://evil/x.png) <b>hi</b> \u202eabc\x1b[31m", 1))
     assert told(pieces) == [("text", "![x](http://evil/x.png) <b>hi</b>  abc [31m")]
@@ -121,6 +122,7 @@ def test_an_answer_is_copied_with_what_it_cites() -> None:
     assert copied(answer("None.")) == "None."
 
 
+@pytest.mark.fault(26)
 def test_only_links_of_the_web_are_followed() -> None:
     assert safe_link("https://en.wikipedia.org/w/index.php?oldid=1") == "https://en.wikipedia.org/w/index.php?oldid=1"
     for bad in (
@@ -145,6 +147,7 @@ def test_one_line_and_the_beginning_of_a_text() -> None:
 SPECIAL = set("\\`*_{}[]()<>#+-.!|~$:^=&\"'@/")
 
 
+@pytest.mark.fault(26)
 @pytest.mark.parametrize("text", ["".join(sorted(SPECIAL)), "![x](http://e/x.png)", ":red[x] :material/home:", "$x$"])
 def test_whatever_markdown_knows_is_escaped(text: str) -> None:
     """What a browser makes of it is tested in one (test_journeys)."""

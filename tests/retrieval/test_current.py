@@ -17,6 +17,7 @@ class Fixed:
         return [self._hit]
 
 
+@pytest.mark.fault(29)
 def test_made_anew_only_when_the_state_changes() -> None:
     state, made = ["a"], []
 

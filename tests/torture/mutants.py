@@ -66,7 +66,7 @@ def text(row: int, by: str, file: str, old: str, new: str) -> Mutant:
     return Mutant(row, by, file, new, old)
 
 
-INDEX, SOURCES, ENCODER, WRITING = "rag/index/", "rag/sources/", "rag/encoder/", "rag/generation/"
+INDEX, SOURCES, ENCODER, WRITING, APP = "rag/index/", "rag/sources/", "rag/encoder/", "rag/generation/", "app/"
 EVALUATION, WIKI, CLI, ANSWER = "rag/evaluation/", "rag/sources/wiki/", "rag/cli.py", "rag/answer.py"
 DATABASE, GENERATION, PUBLISHING, SYNC = (
     INDEX + n for n in ("database.py", "generation.py", "publishing.py", "sync.py")
@@ -193,6 +193,25 @@ MUTANTS = [
     # 25: orders in documents
     body(25, "test_the_prompt_has_our_turns_and_our_passages_only", WRITING + "prompt.py", "neutral", "return text"),
     body(25, "test_an_obedient_models_answer_is_marked_and_cites_only_what_was_offered", WRITING + "injection.py", "orders", "return []"),
+    # 26: markup
+    text(26, "test_answers_names_and_passages", APP + "prose.js", "document.createTextNode(text)", 'Object.assign(document.createElement("span"), { innerHTML: text })'),
+    text(26, "test_the_policy_would_hold_even_then", APP + "server/options.py", "img-src 'self' data: blob:", "img-src *"),
+    body(26, "test_whatever_markdown_knows_is_escaped", APP + "views.py", "literal", "return text"),
+    body(26, "test_markup_of_a_model_is_text_and_what_is_not_seen_is_gone", APP + "views.py", "plain", "return text"),
+    body(26, "test_only_links_of_the_web_are_followed", APP + "views.py", "safe_link", "return link"),
+    # 27: names of uploads
+    body(27, "test_no_name_is_a_path", APP + "uploads.py", "safe_name", "return given"),
+    text(27, "test_a_link_is_not_followed", APP + "uploads.py", "os.O_DIRECTORY | os.O_NOFOLLOW", "os.O_DIRECTORY"),
+    text(27, "test_removing_stays_in_its_folder", APP + "uploads.py", "os.unlink(os.path.basename(name), dir_fd=place)", "os.unlink(name, dir_fd=place)"),
+    # 28: uploads that are something else
+    body(28, "test_what_is_not_what_it_says_is_refused_with_a_reason", APP + "uploads.py", "refusal", 'return ""'),
+    text(28, "test_what_is_too_large_never_arrives", APP + "server/options.py", '"server.maxUploadSize": serving.upload_limit,', '"server.maxUploadSize": 10_000,'),
+    # 29: tabs that are closed, opened twice, drawn again
+    text(29, "test_a_tab_that_is_gone_is_noticed", APP + "answering.py", "if self._is_stopped or now - self._heard > GRACE:", "if self._is_stopped:"),
+    text(29, "test_an_answer_is_kept_or_stopped_and_never_both", APP + "answering.py", "self._is_stopped = not self._is_answered", "self._is_stopped = True"),
+    text(29, "test_many_threads_load_a_model_once_and_share_it", "rag/compose.py", "_LOADING = threading.Lock()", "_LOADING = threading.Semaphore(99)"),
+    text(29, "test_made_anew_only_when_the_state_changes", "rag/retrieval/current.py", "if state != self._made_at:", "if False:"),
+    text(29, "test_a_collection_that_was_removed_is_gone_and_one_made_in_its_place_is_found", COLLECTION, "if self._ledger and self._opened != self._inode():", "if False:"),
     # 30: evaluations
     text(30, "test_a_line_cut_short_is_asked_again", EVALUATION + "predictions.py", "            self._file.truncate(content.rfind(b\"\\n\") + 1)\n", ""),
     text(30, "test_killed_and_gone_on_with_it_gives_the_same", EVALUATION + "run.py", "answered = {id_ for id_, prediction in done.items() if not prediction.error}", "answered = set()"),
