@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import datetime
 import io
+import re
 import zipfile
+from pathlib import Path
 
 import docx
 import openpyxl
@@ -10,6 +12,7 @@ import pptx
 import pytest
 
 from rag.sources import formats, office
+from rag.sources.folder import Folder
 from rag.sources.parts import Facts, Part, RefusedError, State
 from rag.types import Status
 
@@ -127,6 +130,23 @@ def test_what_is_no_office_file_or_a_bomb_is_refused(data: bytes, status: Status
     assert refused.value.outcome.status is status
     assert refused.value.outcome.reason
     assert refused.value.outcome.remedy
+
+
+@pytest.mark.fault(14)
+def test_whatever_a_library_raises_is_a_verdict_on_the_file(tmp_path: Path) -> None:
+    """Three libraries, three kinds of exceptions, none of which they announce."""
+    types = '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"></Types>'
+    broken = {
+        "a.docx": {"[Content_Types].xml": types},
+        "b.docx": {"[Content_Types].xml": "<a", "word/document.xml": "<w"},
+        "c.xlsx": {"[Content_Types].xml": types, "xl/workbook.xml": "<workbook"},
+    }
+    for name, members in broken.items():
+        (tmp_path / name).write_bytes(_zip(**{part: content.encode() for part, content in members.items()}))
+    folder = Folder(tmp_path)
+    for reading in folder.read(list(folder.scan())):
+        assert reading.outcome.status is Status.DAMAGED
+        assert re.fullmatch(r"Broken: it cannot be read \(\w+\)", reading.outcome.reason), reading.entry.name
 
 
 def test_a_workbook_under_the_name_of_a_document_is_read_as_what_it_is() -> None:

@@ -105,7 +105,11 @@ def test_a_newer_dump_replaces_the_older_and_touches_nothing_else(
     report = collection.sync(Archive(tmp_path / "new.xml.bz2"), embedder)
     assert (report.changed, report.unchanged, report.removed, report.withheld) == (1, 8, 1, 0)
     assert {name for name, _ in contents(collection)} == {"own.txt", "Ant", *(f"Page {i}" for i in range(8))}
-    write_dump(tmp_path / "cut.xml.bz2", [newer])
+    newest = page_xml(1, "Ant", "Ants are stronger still.", 100)
+    write_dump(tmp_path / "newest.xml.bz2", [newest, *many])
+    assert collection.sync(Archive(tmp_path / "newest.xml.bz2"), embedder).changed == 1
+    assert collection.info()["documents"] == 10, "what it said before is not kept"
+    write_dump(tmp_path / "cut.xml.bz2", [newest])
     report = collection.sync(Archive(tmp_path / "cut.xml.bz2"), embedder)
     assert (report.removed, report.withheld) == (0, 8)  # so many at once are not believed
     assert collection.sync(Archive(tmp_path / "cut.xml.bz2"), embedder, prune=True).removed == 8
