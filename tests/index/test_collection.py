@@ -113,7 +113,7 @@ def test_mass_disappearance_removes_nothing_without_prune(
     assert {name for name, _ in contents(collection)} == set(left)
 
 
-@pytest.mark.fault(10)
+@pytest.mark.fault(10, 19)
 def test_a_file_that_cannot_be_opened_now_is_not_forgotten(collection: Collection, embedder: WordEmbedder) -> None:
     synced(collection, FILES, embedder)
     report = synced(collection, {**FILES, "bee.txt": None}, embedder)

@@ -164,7 +164,7 @@ MUTANTS = [
     body(18, "test_any_file_name_is_read_and_shown_safely", WALK, "shown", 'return os.fsdecode(path)'),
     body(18, "test_no_file_name_reaches_the_terminal_as_it_is", WALK, "shown", 'return os.fsdecode(path)'),
     # 19: the same again
-    text(19, "test_a_twin_of_a_locked_file_is_read_itself", INDEX + "embedding.py", "    found = known(list(texts))\n", "    found = {}\n"),
+    text(19, "test_a_file_that_cannot_be_opened_now_is_not_forgotten", INDEX + "embedding.py", "    found = known(list(texts))\n", "    found = {}\n"),
     text(19, "test_identical_bytes_are_stored_once_under_all_paths", SYNC, "        if entry.version and (entry.version in reading or (has(entry.version) and not again)):", "        if False:"),
     text(19, "test_second_sync_changes_nothing", SYNC, "        elif row and row.version == entry.version and not _worth_retrying(row, source.reader):", "        elif False:"),
     # 20: no memory on the GPU

@@ -45,10 +45,11 @@ def tested(folder: Path, tests: set[str], seconds: float) -> tuple[int, str]:
     command = [sys.executable, "-B", "-m", "pytest", "-x", "-p", "no:cacheprovider", *files, "-k", " or ".join(tests)]
     environment = os.environ | {"PYTHONPATH": str(folder)}
     try:
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=seconds)
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, timeout=seconds)
     except subprocess.TimeoutExpired:
         return HANGS, ""
-    return done.returncode, done.stdout[-3000:] + done.stderr[-1000:]
+    said = done.stdout[-3000:] + done.stderr[-1000:]
+    return done.returncode, said.decode(errors="replace")  # a test that fails shows what it failed on, whatever that is
 
 
 def test_with_all_defences_they_pass(copy: Path) -> None:
