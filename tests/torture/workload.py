@@ -150,7 +150,18 @@ class Writer:
 def check(collection: Collection, before: Held, files: Files, acknowledged: set[str]) -> Held:
     """A collection that was to be brought from `before` to `files`, and may have been stopped on the way: it is whole,
     what was acknowledged is found, what was not touched is found, and nothing is found by half. Returns what it holds.
+    Each search is of one moment and these are many: what a writer did between two of them is looked at again.
     """
+    while True:
+        state = collection.state
+        try:
+            return _checked(collection, before, files, acknowledged)
+        except AssertionError:
+            if collection.state == state:
+                raise
+
+
+def _checked(collection: Collection, before: Held, files: Files, acknowledged: set[str]) -> Held:
     assert collection.verify() == []
     now, after = held(collection), passages(files)
     assert not collection.notes
