@@ -27,7 +27,7 @@ def main(arguments: Sequence[str]) -> int:
         os.set_inheritable(lock, False)
         os.pwrite(lock, str(os.getpid()).encode(), 0)
         os.nice(10)  # people who ask come first
-        os.umask(0o077)
+        os.umask(cli.PRIVATE)
         code = INTERRUPTED if (folder / CANCELLED).exists() else cli.main(arguments[2:])
     except KeyboardInterrupt:
         code = INTERRUPTED
