@@ -18,6 +18,7 @@ from rag.compose import PEOPLE
 from rag.config import Config
 from rag.errors import UsageError
 from rag.generation.transport import is_loopback
+from rag.tracebacks import keep_words_out
 
 if TYPE_CHECKING:
     from app.login import Login
@@ -61,6 +62,7 @@ def serve(config: Config, place: Place) -> None:
         from app.server import options
         from app.server.door import SESSION, Door
 
+        keep_words_out()
         settle(login)
         port = listening.getsockname()[1]
         serving = options.Serving(place.host, port, place.upload_limit, SESSION if entrance else "")
