@@ -202,6 +202,10 @@ def _listening(place: Place) -> socket.socket:
 
 
 def _require_url(url: str) -> None:
-    parts = urlsplit(url)
-    if url and (parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query):
+    try:
+        parts = urlsplit(url)
+        is_one = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1) > 0
+    except ValueError:
+        is_one = None
+    if url and (not is_one or parts.path.strip("/") or parts.query):
         raise UsageError(f"--url is {url!r}; it takes the address that people open, such as https://rag.example.org.")

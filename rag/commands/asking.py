@@ -113,8 +113,7 @@ def _asker(options: argparse.Namespace) -> tuple[Config, Asker]:
     asker = compose.asker(config, collection, options.filter, only, tell=lambda told: terminal.say(f"rag: {told}"))
     for note in collection.notes:
         terminal.say(f"rag: {note}")
-    away = urlsplit(config.api_base)
-    if config.model.startswith(REMOTE) and not is_loopback(away.hostname):
+    if config.model.startswith(REMOTE) and not is_loopback((away := urlsplit(config.api_base)).hostname):
         secretly = "" if away.scheme == "https" else ", unencrypted"
         terminal.say(f"rag: questions and the passages found for them are sent to {away.hostname}{secretly}.")
     return config, asker
