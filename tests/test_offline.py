@@ -43,7 +43,7 @@ def served(command, line, then):
 def read(url, data=None):
     request = urllib.request.Request(url, data, {{"Content-Type": "application/json"}} if data else {{}})
     with urllib.request.urlopen(request, timeout=60) as reply:
-        return reply.read().decode()
+        return reply.read().decode("latin-1")
 
 def asked(base):
     body = {{"messages": [{{"role": "user", "content": "How many days of leave are there?"}}]}}
