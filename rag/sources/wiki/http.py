@@ -138,6 +138,10 @@ class Wire:
             raise self._refused(f"its certificate is not good ({error})") from error
         except RequestException as error:
             raise _BusyError(_short(error)) from error
+        except ValueError as error:  # requests looks at where a redirect leads, though it is not to follow any
+            raise self._refused(
+                f"it redirects to what is no address, and only {urlsplit(self.api).netloc} is asked"
+            ) from error
 
     def _sent(self, url: str, parameters: Mapping[str, str]) -> Response:
         how: dict[str, Any] = {"allow_redirects": False, "stream": True, "timeout": TIMEOUTS}
@@ -150,10 +154,7 @@ class Wire:
         written: another spelling of an address, a name that leads to this machine, another port: all are elsewhere."""
         response.close()
         ours, location = urlsplit(self.api), response.headers["Location"]
-        try:
-            target = str(urljoin(self.api, location))
-        except ValueError:
-            target = ""
+        target = str(urljoin(self.api, location))
         theirs = parsed(target)
         if (
             theirs is None
