@@ -222,7 +222,7 @@ MUTANTS = [
     text(34, "test_a_traceback_without_words", "rag/tracebacks.py", "    threading.excepthook = ended\n", ""),
     text(34, "test_the_endpoint_tells_nobody_what_was_asked", "rag/commands/asking.py", "            log_level=\"warning\",\n            access_log=False,\n", "            log_level=\"info\",\n"),
     # 35: requests to elsewhere
-    text(35, "test_it_asks_nothing_where_there_is_one", "rag/encoder/hub.py", "    places: list[Callable[[Release], Path]] = [_cached, _downloaded]\n    if release.package:\n        places.insert(1, _bundled)\n", "    places: list[Callable[[Release], Path]] = [_cached, _downloaded, _bundled]\n"),
+    body(35, "test_it_asks_nothing_where_there_is_one", ENCODER + "quiet.py", "unheard", "pass"),
     # 36: code that runs what it reads
     text(36, "test_nothing_dangerous", "rag/reader/weights.py", "from __future__ import annotations\n", "from __future__ import annotations\n\nfrom pickle import load as read_weights  # noqa\n"),
     text(36, "test_what_is_dangerous_is_seen", "tests/dangers.py", "            yield alias.asname or alias.name, f\"{node.module or '.'}.{alias.name}\"\n", "            yield alias.asname or alias.name, alias.name\n"),
