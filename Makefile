@@ -8,7 +8,7 @@ SETUP := $(VENV)/.ready
 INDEXES ?= indexes
 QUESTION ?= How many days of annual leave does a full-time employee have?
 
-.PHONY: app ask test torture lint bench bench-peers bench-growth clean
+.PHONY: app ask test torture lint audit bench bench-peers bench-growth clean
 
 app: $(SETUP)  ## open the page; index the sample documents if there is nothing to ask yet
 	@ls $(INDEXES)/*/ledger.sqlite >/dev/null 2>&1 || \
@@ -29,6 +29,10 @@ lint: $(SETUP)  ## ruff and mypy --strict
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+audit: $(SETUP)  ## what constraints.txt pins, against the known vulnerabilities (needs the network); exceptions in .ci/audit.toml
+	[ -x $(VENV)/audit/bin/pip-audit ] || { $(PYTHON) -m venv $(VENV)/audit && $(VENV)/audit/bin/pip install pip-audit==2.10.1; }
+	$(BIN)/python .ci/audit.py $(VENV)/audit/bin/pip-audit
 
 bench: $(SETUP)  ## measured figures; the practice data's folder is RAG_PRACTICE_DATA; generation needs a GPU
 	-$(BIN)/python tests/benchmarks/bench_generate.py

@@ -17,6 +17,7 @@ from app import people
 from app.server.passwords import Passwords
 from app.server.start import HOST, PORT, UPLOAD_LIMIT, Place, serve
 from rag import terminal
+from rag.cli import PRIVATE
 from rag.compose import PEOPLE
 from rag.config import Config, whole_number
 from rag.errors import RagError, UsageError
@@ -30,6 +31,7 @@ EXIT_CODES = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _terminated)
+    os.umask(PRIVATE)
     try:
         options = _parser().parse_args(arguments)
         options.run(options)

@@ -14,6 +14,7 @@ from typing import Any
 import streamlit as st
 
 from app import following, shared, uploads, wording, work
+from app.cells import table
 from app.views import line, literal
 from rag.config import Config
 from rag.errors import RagError
@@ -71,7 +72,7 @@ def _room(config: Config, collection: Collection, info: Mapping[str, Any]) -> No
     )
     uploaded = uploads.folder(config.indexes, config.collection)
     parts = {**taken(collection.home), "Uploaded files": sum(taken(uploaded).values())}
-    st.dataframe(
+    table(
         {"What": list(parts), "Size": list(parts.values())},
         hide_index=True,
         width=420,
@@ -107,7 +108,7 @@ def past(config: Config, report: following.Report) -> None:
     if not jobs:
         return
     with st.expander("What was done", icon=":material/history:", key=f"past of {config.collection}"):
-        event = st.dataframe(
+        event = table(
             _rows(jobs),
             hide_index=True,
             key=f"jobs {config.collection}",

@@ -7,6 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from app import columns, plots, reports, runs
+from app.cells import table
 from app.views import literal
 from rag.config import Config
 from rag.errors import RagError
@@ -56,7 +57,7 @@ def _differences(comparison: Comparison) -> None:
     )
     if drawn := plots.differences(comparison.differences):
         st.vega_lite_chart(*drawn)
-    st.dataframe(columns.of_differences(comparison), hide_index=True)
+    table(columns.of_differences(comparison), hide_index=True)
     st.download_button(
         "Comparison to keep",
         lambda: comparison_page(comparison).encode(),
@@ -68,7 +69,7 @@ def _differences(comparison: Comparison) -> None:
     settings = columns.of_settings(comparison)
     if settings["Setting"]:
         with st.expander("Settings that differ", expanded=True):
-            st.dataframe(settings, hide_index=True)
+            table(settings, hide_index=True)
 
 
 def _flipped(comparison: Comparison, name: str, flips: Flips) -> None:
@@ -78,7 +79,7 @@ def _flipped(comparison: Comparison, name: str, flips: Flips) -> None:
         st.caption("Nothing.")
         return
     pairs = [comparison.pair(id_) for id_ in ids]
-    event = st.dataframe(
+    event = table(
         {
             "What": ["lost"] * len(flips.lost) + ["gained"] * len(flips.gained),
             "Question": [before.example.question for before, _ in pairs],
@@ -108,4 +109,4 @@ def _side_by_side(comparison: Comparison, number: int, pair: tuple[Prediction, P
             with column:
                 st.markdown(f"**{literal(name)}** · {columns.fate(prediction)}")
                 reports.answered(prediction)
-                st.dataframe(columns.of_hits(prediction), hide_index=True)
+                table(columns.of_hits(prediction), hide_index=True)

@@ -7,6 +7,7 @@ from contextlib import closing
 import streamlit as st
 
 from app import shared, tables, views
+from app.cells import table
 from app.chat import Chat
 from app.views import literal
 from rag import compose
@@ -34,14 +35,14 @@ def _drawer(answer: Answer) -> None:
     with sent:
         _sent(answer)
     with took:
-        st.dataframe(tables.timing_rows(answer), hide_index=True, width="content")
+        table(tables.timing_rows(answer), hide_index=True, width="content")
 
 
 def _found(answer: Answer) -> None:
     if not answer.hits:
         st.write("Nothing was found.")
         return
-    st.dataframe(tables.hit_rows(answer), hide_index=True)
+    table(tables.hit_rows(answer), hide_index=True)
     st.caption(
         "A higher score is better, and means nothing between two questions. “Answers” is how sure the reader is that "
         "the passage answers, where one has read it."
@@ -62,7 +63,7 @@ def _searched(answer: Answer) -> None:
     except RagError as error:
         st.warning(literal(str(error)))
         return
-    st.dataframe(tables.stage_rows(through, len(answer.hits)), hide_index=True)
+    table(tables.stage_rows(through, len(answer.hits)), hide_index=True)
     st.caption("Places in each list, best first; empty where a search did not come to it. As the collection is now.")
 
 

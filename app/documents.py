@@ -11,6 +11,7 @@ from typing import Any
 import streamlit as st
 
 from app import following, opening, uploads, work
+from app.cells import table
 from app.views import BADGES, literal
 from rag.config import Config
 from rag.errors import RagError
@@ -94,7 +95,7 @@ def _rows(indexes: Path, name: str, stamp: tuple[int, ...], part: str, statuses:
 
 def _table(rows: Columns, key: str) -> int | None:
     """The number of the row that was chosen."""
-    event = st.dataframe(
+    event = table(
         rows,
         hide_index=True,
         key=key,

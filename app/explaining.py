@@ -7,6 +7,7 @@ from dataclasses import replace
 import streamlit as st
 
 from app import columns
+from app.cells import table
 from app.views import line, literal
 from rag import compose
 from rag.answer import MAX_QUESTION, clean_question
@@ -61,7 +62,7 @@ def _shown(found: Explanation) -> None:
     kind(literal(found.verdict))
     if not found.passages:
         return
-    st.dataframe(columns.of_standings(found), hide_index=True, placeholder="")
+    table(columns.of_standings(found), hide_index=True, placeholder="")
     if found.passage:
         st.caption(literal(f"What came furthest: {line(found.passage.document)}, {line(found.passage.place)}"))
         st.text(found.passage.text, width="stretch")

@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from app import adding, care, documents, following, shared, wording, work
+from app.cells import table
 from app.views import literal
 from rag import compose
 from rag.config import Config
@@ -109,7 +110,7 @@ def report(config: Config, job: Job) -> None:
 
 def _synced(config: Config, job: Job, result: Mapping[str, Any]) -> None:
     if rows := wording.awkward(result["files"]):
-        st.dataframe(rows, hide_index=True, height="auto")
+        table(rows, hide_index=True, height="auto")
     for note in (*result["notes"], *(f"Could not be looked into: {name}" for name in result["unread"])):
         st.text(note)
     if result["withheld"] and job.work.kind == work.SYNC:

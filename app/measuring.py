@@ -11,6 +11,7 @@ from typing import cast
 import streamlit as st
 
 from app import following, roots, runs, sets, shared, uploads, work
+from app.cells import table
 from app.sets import QuestionSet
 from app.views import literal
 from rag import compose
@@ -157,12 +158,12 @@ def _described(config: Config, found: QuestionSet) -> None:
         )
     if found.bad:
         with st.expander(f"{counted(len(found.bad), 'row')} cannot be asked"):
-            st.dataframe(
+            table(
                 {"Where": [row.where for row in found.bad], "Why": [row.reason for row in found.bad]}, hide_index=True
             )
     with st.expander("The questions"):
         shown = found.examples[:PREVIEW]
-        st.dataframe(
+        table(
             {
                 "Question": [example.question for example in shown],
                 "Answers": [" or ".join(example.answers) for example in shown],

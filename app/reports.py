@@ -9,6 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from app import columns, opening, plots, runs, work
+from app.cells import table
 from app.runs import Summary
 from app.views import literal
 from rag.config import Config
@@ -41,7 +42,7 @@ def show(config: Config, own: Config) -> None:
         _tiles(one)
         _plots(predictions)
         with st.expander("Every figure, with its interval"):
-            st.dataframe(columns.of_figures(one.figures), hide_index=True)
+            table(columns.of_figures(one.figures), hide_index=True)
         with st.expander("What was measured, and how"):
             st.json(dict(one.config), expanded=True)
     else:
@@ -55,7 +56,7 @@ def chosen(found: Sequence[Summary]) -> Summary:
     if st.session_state.get("run") not in names:
         st.session_state["run"] = names[0]
     with st.expander(f"Runs ({len(found)})", key="runs"):
-        st.dataframe(columns.of_runs(found), hide_index=True)
+        table(columns.of_runs(found), hide_index=True)
     name = st.selectbox("Run", names, key="run", width=480)
     return found[names.index(name)]
 
@@ -132,7 +133,7 @@ def questions(predictions: Sequence[Prediction], name: str) -> None:
     if not wanted:
         st.caption("There are none.")
         return
-    event = st.dataframe(
+    event = table(
         columns.of_questions(wanted),
         hide_index=True,
         placeholder="",
@@ -175,7 +176,7 @@ def one(prediction: Prediction) -> None:
                     st.text(evidence.text, width="stretch")
         with right:
             answered(prediction)
-        st.dataframe(columns.of_hits(prediction), hide_index=True)
+        table(columns.of_hits(prediction), hide_index=True)
 
 
 def answered(prediction: Prediction) -> None:

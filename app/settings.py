@@ -12,6 +12,7 @@ from functools import partial
 import streamlit as st
 
 from app import costs, following, login, people, scope, shared, work
+from app.cells import table
 from app.costs import Cost, Here
 from app.people import LOCAL
 from app.tables import model_rows
@@ -101,10 +102,11 @@ def _model(now: Config) -> tuple[str, str]:
             help=f"{REMOTE}NAME takes one on the server at RAG_API_BASE.",
         )
         name = typed.strip() or now.model
-    table = st.expander("All models, and what they need", icon=":material/table:", on_change="rerun", key="models")
-    if table.open:
-        table.dataframe(model_rows(shared.models()), hide_index=True)
-        table.caption("Memory in GB for the weights and a conversation of 4,096 tokens.")
+    models = st.expander("All models, and what they need", icon=":material/table:", on_change="rerun", key="models")
+    if models.open:
+        with models:
+            table(model_rows(shared.models()), hide_index=True)
+        models.caption("Memory in GB for the weights and a conversation of 4,096 tokens.")
     if name == EXTRACTIVE or name.startswith(REMOTE):
         return name, now.precision
     precisions = [precision.value for precision in Precision]

@@ -29,12 +29,21 @@ EXIT_CODES = (
     " questions are waiting · 9 a wiki does not answer · 130 interrupted"
 )
 TERMINATED = 128 + signal.SIGTERM
+PRIVATE = 0o077  # the umask: folders are 0700 and files 0600
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command and returns its exit code. Only RagErrors and an output that cannot be written are caught:
-    anything else is a bug."""
+    """Runs a command and returns its exit code. Whatever it makes, its libraries' files too, nobody else can read."""
+    before = os.umask(PRIVATE)
+    try:
+        return _run(arguments)
+    finally:
+        os.umask(before)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    """Only RagErrors and an output that cannot be written are caught: anything else is a bug."""
     signal.signal(signal.SIGTERM, _terminated)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

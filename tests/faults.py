@@ -38,4 +38,9 @@ FAULTS = {
     30: "an evaluation killed, a bad row, a full disk under it",
     31: "settings that make no sense",
     32: "clocks that jump, a disk that may not be written, Ctrl-C, SIGTERM, an output that is closed",
+    33: "another user of the machine looks at what was made",
+    34: "questions and documents' text in logs",
+    35: "something of it asks elsewhere, unasked",
+    36: "code that runs what it reads",
+    37: "cells that a spreadsheet runs",
 }

@@ -18,6 +18,7 @@ from rag.compose import PEOPLE
 from rag.config import Config
 from rag.errors import UsageError
 from rag.generation.transport import is_loopback
+from rag.tracebacks import keep_words_out
 
 if TYPE_CHECKING:
     from app.login import Login
@@ -61,6 +62,7 @@ def serve(config: Config, place: Place) -> None:
         from app.server import options
         from app.server.door import SESSION, Door
 
+        keep_words_out()
         settle(login)
         port = listening.getsockname()[1]
         serving = options.Serving(place.host, port, place.upload_limit, SESSION if entrance else "")
@@ -200,6 +202,10 @@ def _listening(place: Place) -> socket.socket:
 
 
 def _require_url(url: str) -> None:
-    parts = urlsplit(url)
-    if url and (parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query):
+    try:
+        parts = urlsplit(url)
+        is_one = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1) > 0
+    except ValueError:
+        is_one = None
+    if url and (not is_one or parts.path.strip("/") or parts.query):
         raise UsageError(f"--url is {url!r}; it takes the address that people open, such as https://rag.example.org.")

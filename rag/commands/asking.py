@@ -15,6 +15,7 @@ from rag.commands import Command
 from rag.commands.models import add_model_options, model_options
 from rag.errors import UsageError
 from rag.shapes import answer_shape
+from rag.tracebacks import keep_words_out
 from rag.types import Origin
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def _serve(options: argparse.Namespace) -> int:
 
     from rag.api.app import app
 
+    keep_words_out()
     with _listening(options.host, port) as listening:
         made = app(asker, config.collection, config.passages, token, local)
         how = uvicorn.Config(
@@ -111,8 +113,7 @@ def _asker(options: argparse.Namespace) -> tuple[Config, Asker]:
     asker = compose.asker(config, collection, options.filter, only, tell=lambda told: terminal.say(f"rag: {told}"))
     for note in collection.notes:
         terminal.say(f"rag: {note}")
-    away = urlsplit(config.api_base)
-    if config.model.startswith(REMOTE) and not is_loopback(away.hostname):
+    if config.model.startswith(REMOTE) and not is_loopback((away := urlsplit(config.api_base)).hostname):
         secretly = "" if away.scheme == "https" else ", unencrypted"
         terminal.say(f"rag: questions and the passages found for them are sent to {away.hostname}{secretly}.")
     return config, asker

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rag.encoder.checkpoint import Checkpoint
+from rag.encoder.quiet import unheard
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,6 +41,7 @@ def is_bert(checkpoint: Checkpoint) -> bool:
 def graph(checkpoint: Checkpoint) -> Any:
     """An openvino.Model: token ids, int32 (n, length), and a mask, float32 (n, 1, 1, length) with 0 for a token and a
     large negative number for padding, to token vectors, float32 (n, length, hidden size)."""
+    unheard()
     from openvino import Model, PartialShape, Type
     from openvino import opset13 as op
 
@@ -63,6 +65,7 @@ class Layers:
     """The building blocks of an encoder with a BERT's `config`, over weights by their names."""
 
     def __init__(self, config: Mapping[str, Any], weights: Tensors) -> None:
+        unheard()
         from openvino import opset13
 
         self._op = opset13

@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from rag.encoder.quiet import unheard
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -22,6 +24,7 @@ class Engine:
     """An openvino.Model on all cores, one batch a core; in bfloat16 where the processor has it, else in float32."""
 
     def __init__(self, model: Any) -> None:
+        unheard()
         import openvino
 
         core = openvino.Core()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 
 
 def quieten() -> None:
@@ -15,3 +16,9 @@ def quieten() -> None:
     from transformers.utils import logging as own
 
     own.disable_progress_bar()
+
+
+def unheard() -> None:
+    """Before openvino is imported: its converter, which comes along with it, would tell Google Analytics that it was
+    started, and has no setting against that. Without this package it uses a stub that tells nobody."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]

@@ -37,7 +37,8 @@ p { margin: 0 0 12px; max-width: 72ch } .soft { color: var(--soft) } small { fon
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
 th { text-align: left; font-weight: 600; font-size: 12.5px; color: var(--soft); padding: 9px 18px 7px 0;
   border-bottom: 1px solid var(--line) }
-td { padding: 6px 18px 6px 0; border-bottom: 1px solid var(--line); vertical-align: top }
+td { padding: 6px 18px 6px 0; border-bottom: 1px solid var(--line); vertical-align: top;
+  mso-number-format: "\\@" } /* text, no formula, where Excel opens the page */
 tr:last-child td { border-bottom: 0 }
 td:last-child, th:last-child { padding-right: 0 }
 td.number, th.number { text-align: right; white-space: nowrap }

@@ -192,11 +192,11 @@ class _Reply:
 
 def base_url(given: str) -> str:
     """A base URL as it is used: without a slash at its end, "/v1" where it has no path. Raises UsageError."""
-    parts = urlsplit(given.strip())
     try:
+        parts = urlsplit(given.strip())
         sound = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1) > 0
     except ValueError:
-        sound = False
+        sound = None
     if not sound or parts.query or parts.fragment:
         raise UsageError("--api-base (or RAG_API_BASE) takes a URL such as http://127.0.0.1:8000/v1.")
     if "@" in parts.netloc:

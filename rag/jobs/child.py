@@ -11,12 +11,12 @@ import os
 import signal
 import sys
 import time
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
 from rag import cli
 from rag.jobs.job import CANCELLED, END, INTERRUPTED, write_json
+from rag.tracebacks import without_words
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -27,14 +27,14 @@ def main(arguments: Sequence[str]) -> int:
         os.set_inheritable(lock, False)
         os.pwrite(lock, str(os.getpid()).encode(), 0)
         os.nice(10)  # people who ask come first
-        os.umask(0o077)
+        os.umask(cli.PRIVATE)
         code = INTERRUPTED if (folder / CANCELLED).exists() else cli.main(arguments[2:])
     except KeyboardInterrupt:
         code = INTERRUPTED
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
-    except BaseException:
-        traceback.print_exc()
+    except BaseException as error:
+        print(without_words(error), file=sys.stderr)  # noqa: T201 - into the job's log, which the page may show
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         write_json(folder / END, {"code": code, "ended": time.time()})

@@ -6,12 +6,14 @@ from typing import Any
 
 from rag.encoder.bert import Layers, tensors
 from rag.encoder.checkpoint import Checkpoint
+from rag.encoder.quiet import unheard
 from rag.reader.weights import WORDS, Weights
 
 
 def graph(encoder: Checkpoint, weights: Weights) -> Any:
     """An openvino.Model: token ids and kinds (0 question, 1 passage), int32 (n, length), and a mask, float32 (n, 1, 1,
     length), to logits of the span's start and end, float32 (n, length, 2), and of answer and relevance, (n, 2)."""
+    unheard()
     from openvino import Model, PartialShape, Type
     from openvino import opset13 as op
 

@@ -270,7 +270,8 @@ def test_a_mistake_of_the_program_leaves_its_traceback(tmp_path: Path) -> None:
     program = f"{HERE}from rag import cli\nfrom rag.jobs import child\n{broken}sys.exit(child.main(sys.argv[1:]))"
     job = ended(Desk(tmp_path / ".jobs", ("-c", program)).start(_work(tmp_path)))
     assert (job.state, job.exit_code) == (State.DONE, 1)
-    assert job.log().endswith("KeyError: 'oops'")
+    assert job.log().endswith("KeyError")
+    assert "in main" in job.log()
 
 
 def test_the_record_of_a_job_is_json_that_others_can_read(desk: Desk, pipe: Path) -> None:

@@ -94,7 +94,7 @@ def test_a_redirect_to_another_host_is_refused(wiki: FakeWiki, wire: Wire, statu
     with serving(FakeWiki()) as elsewhere:
         target = elsewhere.api.replace("127.0.0.1", "localhost")
         wiki.faults = [(status, {"Location": target}, b"")]
-        with pytest.raises(NetworkError, match=r"redirects to http://localhost:.*only 127.0.0.1"):
+        with pytest.raises(NetworkError, match=r"redirects to 'http://localhost:.*only 127.0.0.1"):
             wire.get(ANT)
     assert elsewhere.asked == []
 

@@ -163,6 +163,7 @@ MUTANTS = [
     # 18: names
     body(18, "test_any_file_name_is_read_and_shown_safely", WALK, "shown", 'return os.fsdecode(path)'),
     body(18, "test_no_file_name_reaches_the_terminal_as_it_is", WALK, "shown", 'return os.fsdecode(path)'),
+    body(18, "test_any_name_goes_the_whole_way", WALK, "shown", 'return os.fsdecode(path)'),
     # 19: the same again
     text(19, "test_a_file_that_cannot_be_opened_now_is_not_forgotten", INDEX + "embedding.py", "    found = known(list(texts))\n", "    found = {}\n"),
     text(19, "test_identical_bytes_are_stored_once_under_all_paths", SYNC, "        if entry.version and (entry.version in reading or (has(entry.version) and not again)):", "        if False:"),
@@ -179,11 +180,15 @@ MUTANTS = [
     # 22: Wikipedia
     text(22, "test_what_passes_is_tried_again", WIKI + "http.py", "RETRIES = 3", "RETRIES = 0"),
     text(22, "test_three_retries_with_back_off_and_no_more", WIKI + "http.py", "RETRIES = 3", "RETRIES = 9"),
-    text(22, "test_a_redirect_to_another_host_is_refused", WIKI + "http.py", "        if theirs.hostname != ours.hostname or", "        if False and"),
+    text(22, "test_a_redirect_to_another_host_is_refused", WIKI + "http.py", "            or theirs.netloc.lower() != ours.netloc.lower()\n", ""),
+    text(22, "test_a_wiki_sends_nobody_elsewhere", WIKI + "http.py", "theirs.netloc.lower() != ours.netloc.lower()", "theirs.hostname != ours.hostname"),
+    text(22, "test_a_wiki_sends_nobody_elsewhere", WIKI + "http.py", "        except ValueError as error:  # requests", "        except ZeroDivisionError as error:  # requests"),
+    text(22, "test_what_is_no_address_is_said_so", WIKI + "http.py", "    except ValueError:\n        return None\n    return parts if", "    except ZeroDivisionError:\n        return None\n    return parts if"),
     text(22, "test_an_answer_of_ten_megabytes_is_read_and_one_without_bounds_is_not", WIKI + "http.py", "                if len(body) > LONGEST_ANSWER:\n", "                if False:\n"),
     # 23: questions
     body(23, "test_no_question_is_syntax", INDEX + "words.py", "WordIndex._query", 'return self._index.parse_query(question, ["text"])'),
     body(23, "test_any_question_is_refused_or_can_be_stored_and_shown", ANSWER, "clean_question", "return question"),
+    text(23, "test_any_question_is_answered_or_declined_soon", ANSWER, "    if len(question) > MAX_QUESTION:\n", "    if False:\n"),
     text(23, "test_bad_input_is_one_line_and_an_exit_code", ANSWER, "    if len(question) > MAX_QUESTION:\n", "    if False:\n"),
     # 24: nothing to find
     text(24, "test_vectors_agree_with_exact_search", INDEX + "vectors.py", ' if i >= 0]', ']'),
@@ -229,4 +234,19 @@ MUTANTS = [
     text(32, STOPPED, CLI, "    signal.signal(signal.SIGTERM, _terminated)\n", ""),
     text(32, STOPPED, "rag/progress.py", "            end.add_note(said)\n", "            pass\n"),
     text(32, "test_a_closed_pipe_is_silent", CLI, "    except BrokenPipeError:  #", "    except ZeroDivisionError:  #"),
+    # 33: other users of the machine
+    text(33, "test_nobody_else_reads_what_was_made", CLI, "    before = os.umask(PRIVATE)\n", "    before = os.umask(os.umask(0))\n"),
+    text(33, "test_nobody_else_reads_what_was_made", "app/server/passwords.py", "os.O_EXCL, 0o600)", "os.O_EXCL, 0o644)"),
+    # 34: what is logged
+    text(34, "test_a_bug_of_the_endpoint_is_logged_without_the_question", "rag/commands/asking.py", "    keep_words_out()\n", ""),
+    text(34, "test_a_traceback_without_words", "rag/tracebacks.py", "    threading.excepthook = ended\n", ""),
+    text(34, "test_the_endpoint_tells_nobody_what_was_asked", "rag/commands/asking.py", "            log_level=\"warning\",\n            access_log=False,\n", "            log_level=\"info\",\n"),
+    # 35: requests to elsewhere
+    body(35, "test_it_asks_nothing_where_there_is_one", ENCODER + "quiet.py", "unheard", "pass"),
+    # 36: code that runs what it reads
+    text(36, "test_nothing_dangerous", "rag/reader/weights.py", "from __future__ import annotations\n", "from __future__ import annotations\n\nfrom pickle import load as read_weights  # noqa\n"),
+    text(36, "test_what_is_dangerous_is_seen", "tests/dangers.py", "            yield alias.asname or alias.name, f\"{node.module or '.'}.{alias.name}\"\n", "            yield alias.asname or alias.name, alias.name\n"),
+    # 37: cells that a spreadsheet runs
+    body(37, "test_what_would_start_a_formula_is_text", "app/cells.py", "_text", "return cell"),
+    text(37, "test_every_page_shows_its_tables_so", "app/documents.py", "    event = table(\n", "    event = st.dataframe(\n"),
 ]  # fmt: skip

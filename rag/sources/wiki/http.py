@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import SplitResult, urlencode, urljoin, urlsplit
 
 from rag import __version__
 from rag.errors import NetworkError, UsageError
@@ -59,12 +59,22 @@ def api_of(language: str = "en", api: str = "") -> str:
         if not _LANGUAGE.fullmatch(language):
             raise UsageError(f"--lang is {language!r}; it takes a Wikipedia's code, such as en, de or zh-yue.")
         return f"https://{language}.wikipedia.org/w/api.php"
-    parts = urlsplit(api)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query or parts.fragment:
+    parts = parsed(api)
+    if parts is None or not parts.hostname or parts.username is not None or parts.query or parts.fragment:
         raise UsageError(f"--api is {api!r}; it takes an address such as https://en.wikipedia.org/w/api.php.")
     if is_wikipedia(api) and parts.scheme != "https":
         raise UsageError(f"--api is {api!r}; Wikipedia is asked over https alone.")
     return api
+
+
+def parsed(url: str) -> SplitResult | None:
+    """An address of the Web; None for anything else, such as a file, and for what only looks like one."""
+    try:
+        parts = urlsplit(url)
+        is_web = parts.scheme in {"http", "https"} and (parts.port or 0) >= 0  # asking for a bad port raises
+    except ValueError:
+        return None
+    return parts if is_web else None
 
 
 def is_wikipedia(api: str) -> bool:
@@ -128,6 +138,10 @@ class Wire:
             raise self._refused(f"its certificate is not good ({error})") from error
         except RequestException as error:
             raise _BusyError(_short(error)) from error
+        except ValueError as error:  # requests looks at where a redirect leads, though it is not to follow any
+            raise self._refused(
+                f"it redirects to what is no address, and only {urlsplit(self.api).netloc} is asked"
+            ) from error
 
     def _sent(self, url: str, parameters: Mapping[str, str]) -> Response:
         how: dict[str, Any] = {"allow_redirects": False, "stream": True, "timeout": TIMEOUTS}
@@ -136,12 +150,18 @@ class Wire:
         return self._session.get(url, params=parameters, **how)
 
     def _followed(self, response: Response) -> str:
-        """Where a redirect leads, if that is a better address of the same host."""
+        """Where a redirect leads, if that is a better address of the same server. Names are compared as they are
+        written: another spelling of an address, a name that leads to this machine, another port: all are elsewhere."""
         response.close()
-        target = str(urljoin(self.api, response.headers["Location"]))
-        ours, theirs = urlsplit(self.api), urlsplit(target)
-        if theirs.hostname != ours.hostname or (ours.scheme, theirs.scheme) == ("https", "http"):
-            raise self._refused(f"it redirects to {theirs.scheme}://{theirs.netloc}, and only {ours.netloc} is asked")
+        ours, location = urlsplit(self.api), response.headers["Location"]
+        target = str(urljoin(self.api, location))
+        theirs = parsed(target)
+        if (
+            theirs is None
+            or theirs.netloc.lower() != ours.netloc.lower()
+            or (ours.scheme, theirs.scheme) == ("https", "http")
+        ):
+            raise self._refused(f"it redirects to {location[:80]!r}, and only {ours.netloc} is asked")
         return target.partition("?")[0]
 
     def _read(self, response: Response) -> bytes:
