@@ -236,7 +236,6 @@ MUTANTS = [
     text(32, "test_a_closed_pipe_is_silent", CLI, "    except BrokenPipeError:  #", "    except ZeroDivisionError:  #"),
     # 33: other users of the machine
     text(33, "test_nobody_else_reads_what_was_made", CLI, "    before = os.umask(PRIVATE)\n", "    before = os.umask(os.umask(0))\n"),
-    text(33, "test_nobody_else_reads_what_was_made", "app/server/passwords.py", "os.O_EXCL, 0o600)", "os.O_EXCL, 0o644)"),
     # 34: what is logged
     text(34, "test_a_bug_of_the_endpoint_is_logged_without_the_question", "rag/commands/asking.py", "    keep_words_out()\n", ""),
     text(34, "test_a_traceback_without_words", "rag/tracebacks.py", "    threading.excepthook = ended\n", ""),
