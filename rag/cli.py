@@ -21,7 +21,7 @@ from rag.types import Origin
 
 if TYPE_CHECKING:
     from rag.config import Config
-    from rag.index.collection import Collection
+    from rag.index.seams import Store
 
 EXIT_CODES = (
     "exit codes: 0 all good · 1 a figure below --fail-under · 2 wrong argument or setting · 3 done, with files to look"
@@ -109,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
         made.set_defaults(run=run)
         made.add_argument("--collection", metavar="NAME", help='which collection (default: "default")')
         made.add_argument("--indexes", type=Path, metavar="DIR", help="where collections live (default: indexes/)")
+        made.add_argument("--store", metavar="URI", help="a Milvus server that holds it: milvus://HOST:19530/NAME")
         made.add_argument("--json", action="store_true", help="print the result as JSON")
         return made
 
@@ -153,7 +154,8 @@ def _parser() -> argparse.ArgumentParser:
 def _config(options: argparse.Namespace, **given: object) -> Config:
     from rag.config import Config
 
-    return Config.from_environment(indexes=options.indexes, collection=options.collection, **given)
+    where = {"indexes": options.indexes, "collection": options.collection, "store": options.store}
+    return Config.from_environment(**where, **given)
 
 
 def _warn(notes: Sequence[str]) -> None:
@@ -278,7 +280,7 @@ def _remove(options: argparse.Namespace) -> int:
     return 0
 
 
-def _agreed(collection: Collection) -> bool:
+def _agreed(collection: Store) -> bool:
     """Asks. A collection too damaged to be counted can be removed like any other."""
     try:
         held = terminal.counted(collection.info()["documents"], "document")
