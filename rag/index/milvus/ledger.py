@@ -284,7 +284,7 @@ class MilvusLedger(Queries):
     def _send_files(self, change: Change) -> None:
         self.server.upsert(self.files_, (rows.file_as_row(filed) for filed in change.files.values() if filed))
         gone = [hashed(key) for key, filed in change.files.items() if filed is None]
-        self.server.delete(self.files_, "id", gone)
+        self.server.delete(self.files_, gone)
         if change.files:
             self.put_setting(STATE, secrets.token_hex(8))  # others look again as soon as there is something else to see
 
@@ -295,16 +295,17 @@ class MilvusLedger(Queries):
         held = self.filed_of(list(headers), consistency)
         self._upsert_headers([replace(header, live=True) for id_, header in headers.items() if held.get(id_)])
         gone = [id_ for id_ in headers if not held.get(id_) and id_ not in spared]
-        self.server.delete(self.passages_, "document", gone)
-        self._delete_documents(gone)
+        self._delete(gone)
 
-    def _delete_documents(self, gone: Sequence[int]) -> None:
-        """The text first, the header last: while there is one, whoever goes on knows of the rest."""
+    def _delete(self, gone: Sequence[int]) -> None:
+        """The header last: while there is one, whoever goes on knows of the rest."""
         for id_ in gone:
             self._called.pop(id_, None)
-        parts = self.server.lookup(self.documents_, "document", gone, ["part"], self._consistency)
-        self.server.delete(self.documents_, "id", [row["id"] for row in parts if row["part"]])
-        self.server.delete(self.documents_, "id", [rows.key_of(id_, 0) for id_ in gone])
+        headers = {rows.key_of(id_, 0) for id_ in gone}
+        for collection, kept in ((self.passages_, set()), (self.documents_, headers)):
+            found = self.server.lookup(collection, "document", gone, ["id"], self._consistency)
+            self.server.delete(collection, [row["id"] for row in found if row["id"] not in kept])
+        self.server.delete(self.documents_, sorted(headers))
 
     def _upsert_headers(self, headers: Sequence[Header]) -> None:
         self.server.upsert(self.documents_, map(rows.header_as_row, headers))
