@@ -163,7 +163,8 @@ def _client(address: Address) -> Any:
     how.update({name: value for name, value in files.items() if value})
     scheme = "https" if address.encrypted else "http"
     uri = f"{scheme}://{address.host}:{address.port}"
-    return MilvusClient(uri=uri, token=address.token, timeout=PATIENCE, **how)
+    # A connection of our own: pymilvus would share one with whoever asks the same host, encrypted or not.
+    return MilvusClient(uri=uri, token=address.token, timeout=PATIENCE, dedicated=True, **how)
 
 
 @contextmanager
