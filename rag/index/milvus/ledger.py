@@ -34,6 +34,7 @@ class MilvusLedger(Queries):
         consistency: str = STRONG,
     ) -> None:
         super().__init__(server, layout, consistency)
+        self._renew = renew
         self._sender = Sender(self, analyze, renew)
         self._change = Change()
         self._depth = 0
@@ -46,6 +47,10 @@ class MilvusLedger(Queries):
         for collection in (self.files_, self.documents_, self.passages_):
             self.server.query(collection, ALL, ["id"], STRONG, most=1)
         self._consistency = SESSION
+
+    def renew(self) -> None:
+        """Others write for us: the lease is held although nothing is sent."""
+        self._renew()
 
     # ------------------------------------------------------------------------------------------ reading
 

@@ -235,8 +235,11 @@ def _said(error: BaseException) -> str:
     return " ".join(dict.fromkeys(filter(None, told)))
 
 
+_NOISE = re.compile(r"Fail connecting to server on \S+ illegal connection params or server \w+|last error: \w+: ")
+
+
 def _short(text: str) -> str:
-    line = " ".join(text.split())
+    line = " ".join(_NOISE.sub("", text).split())
     return line if len(line) <= 160 else line[:159] + "…"
 
 
