@@ -21,12 +21,12 @@ from rag.types import Origin
 
 if TYPE_CHECKING:
     from rag.config import Config
-    from rag.index.collection import Collection
+    from rag.index.seams import Store
 
 EXIT_CODES = (
     "exit codes: 0 all good · 1 a figure below --fail-under · 2 wrong argument or setting · 3 done, with files to look"
     " at · 4 another process is writing · 5 index damaged · 6 model missing · 7 disk full or not writable · 8 too many"
-    " questions are waiting · 9 a wiki does not answer · 130 interrupted"
+    " questions are waiting · 9 a wiki or a store does not answer · 130 interrupted"
 )
 TERMINATED = 128 + signal.SIGTERM
 PRIVATE = 0o077  # the umask: folders are 0700 and files 0600
@@ -118,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
         made.set_defaults(run=run)
         made.add_argument("--collection", metavar="NAME", help='which collection (default: "default")')
         made.add_argument("--indexes", type=Path, metavar="DIR", help="where collections live (default: indexes/)")
+        made.add_argument("--store", metavar="URI", help="a Milvus server that holds it: milvus://HOST:19530/NAME")
         made.add_argument("--json", action="store_true", help="print the result as JSON")
         return made
 
@@ -162,7 +163,8 @@ def _parser() -> argparse.ArgumentParser:
 def _config(options: argparse.Namespace, **given: object) -> Config:
     from rag.config import Config
 
-    return Config.from_environment(indexes=options.indexes, collection=options.collection, **given)
+    where = {"indexes": options.indexes, "collection": options.collection, "store": options.store}
+    return Config.from_environment(**where, **given)
 
 
 def _warn(notes: Sequence[str]) -> None:
@@ -287,7 +289,7 @@ def _remove(options: argparse.Namespace) -> int:
     return 0
 
 
-def _agreed(collection: Collection) -> bool:
+def _agreed(collection: Store) -> bool:
     """Asks. A collection too damaged to be counted can be removed like any other."""
     try:
         held = terminal.counted(collection.info()["documents"], "document")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rag.errors import RagError
-from rag.index.ledger import Ledger
+from rag.index.seams import Holdings
 from rag.index.sync import CHECKPOINT, GONE_SHARE, Progress, advance, plan
 from rag.types import Archive, Embedder, Entry, FileReport, Reading, Status, SyncReport
 
@@ -46,7 +46,7 @@ class _Slice:
 
 
 def stream(
-    ledger: Ledger,
+    ledger: Holdings,
     source: Archive,
     embedder: Embedder,
     *,
@@ -63,7 +63,7 @@ def stream(
     try:
         for entries in _slices(source.scan()):
             known = ledger.files_at([entry.key for entry in entries])
-            todo = plan(known, _Slice(source, entries), ledger.holds, prune)
+            todo = plan(known, _Slice(source, entries), ledger.holding, prune)
             writer = advance(ledger, _Slice(source, entries), embedder, todo, known, progress)
             ledger.see([entry.key for entry in entries])
             _count(counts, todo)
@@ -113,7 +113,7 @@ def _count(counts: dict[str, int], todo: Plan) -> None:
     counts["unchanged"] += todo.unchanged
 
 
-def _remove_unseen(ledger: Ledger, source: Archive, prune: bool) -> tuple[int, int]:
+def _remove_unseen(ledger: Holdings, source: Archive, prune: bool) -> tuple[int, int]:
     """(removed, withheld): what an archive that was read to its end does not hold any more."""
     unseen = [row for row in ledger.unseen(source.prefix) if source.covers(row.key)]
     if not unseen:
@@ -128,7 +128,7 @@ def _remove_unseen(ledger: Ledger, source: Archive, prune: bool) -> tuple[int, i
     return len(unseen), 0
 
 
-def _awkward(ledger: Ledger, source: Archive) -> Iterator[FileReport]:
+def _awkward(ledger: Holdings, source: Archive) -> Iterator[FileReport]:
     fine = {Status.INDEXED, Status.NO_TEXT}  # pages without words are many in any Wikipedia
     for row in ledger.files_under(source.prefix, [status for status in Status if status not in fine]):
         yield FileReport(row.name, row.outcome)
