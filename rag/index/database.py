@@ -16,6 +16,7 @@ from rag.errors import DamagedError, LockedError, StorageError
 
 SCHEMA_VERSION = 2
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO, errno.EFBIG}
+CACHE = 65_536  # KiB at most, so that a tree of a million passages is not read from its root each time
 PATIENCE = 60.0  # seconds that one writer waits for the other's transaction: a sync and a reembedding may run together
 _ARTICLES = """
 CREATE TABLE articles (                 -- what the document of an article is cited by
@@ -128,6 +129,7 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
     db.execute("PRAGMA synchronous=FULL")
     db.execute("PRAGMA foreign_keys=ON")
     db.execute("PRAGMA mmap_size=268435456")
+    db.execute(f"PRAGMA cache_size=-{CACHE}")
     version = schema_of(db)
     db.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if version == 0:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from rag.index.ledger import Ledger
 from rag.index.names import told_apart
 from rag.index.rows import GenerationRow
-from rag.index.vectors import EXACT, Kind, VectorIndex, kind_of
+from rag.index.vectors import EXACT, SCORED, Kind, VectorIndex, kind_of
 from rag.index.words import WordIndex
 from rag.types import Card
 
@@ -63,19 +63,22 @@ class Snapshot:
         """Passages held, those that are gone from the ledger included."""
         return sum(map(len, self._vectors))
 
-    def dense(self, vector: Vectors, k: int, only: Sequence[int] | None = None) -> list[tuple[int, float]]:
+    def dense(
+        self, vector: Vectors, k: int, only: Sequence[int] | None = None, loosely: bool = False
+    ) -> list[tuple[int, float]]:
         hits = []
         for part in self._vectors:
-            found = part.search(vector, k, only)
+            found = part.search(vector, k, only, loosely)
             hits += found if part.exact else self._scored(found, vector)
         return _best(hits, k)
 
     def _scored(self, found: list[tuple[int, float]], vector: Vectors) -> list[tuple[int, float]]:
-        """By the ledger's own vectors. What the ledger holds no more keeps its score: others will filter it out."""
+        """The first of them by the ledger's own vectors: bytes are right to three decimals, which will do for the rest.
+        What the ledger holds no more keeps its score, too: it will be filtered out."""
         with self._ledger.snapshot():
             if self._ledger.fingerprint != self.fingerprint:  # embedded anew since: it holds none of them
                 return found
-            ids, vectors = self._ledger.vectors_of([id_ for id_, _ in found])
+            ids, vectors = self._ledger.vectors_of([id_ for id_, _ in found[:SCORED]])
         return list((dict(found) | dict(zip(ids.tolist(), (vectors @ vector).tolist(), strict=True))).items())
 
     def keyword(self, question: str, k: int, documents: Sequence[int] | None = None) -> list[tuple[int, float]]:

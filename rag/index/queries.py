@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rag.index import database
 from rag.index.rows import ARTICLE_COLUMNS, FileRow, GenerationRow, article_of, file_row, marks_of
-from rag.types import Document, Fingerprint, Held, Mark, Origin, Outcome, Passage, Status
+from rag.types import Article, Document, Fingerprint, Held, Mark, Origin, Outcome, Passage, Status
 
 if TYPE_CHECKING:
     import numpy as np
@@ -233,19 +233,32 @@ class Queries:
     def passages(self, ids: Sequence[int], names: dict[int, str] | None = None) -> dict[int, Passage]:
         """Passages by id; ids that are gone are left out. `names` prefers a file name for a document, where several
         files hold it; with folders in front it is the name to be shown."""
+        columns = 'id, document, heading, place, page, start, "end", text'
         marks = ",".join("?" * len(ids))
+        rows = list(self._rows(f"SELECT {columns} FROM passages WHERE id IN ({marks})", list(ids)))
+        shown = self._shown({row[1] for row in rows}, names or {})
+        found = {}
+        for id_, document, *row in rows:
+            if document in shown:
+                name, uri, title, article = shown[document]
+                heading, place, page, start, end, text = row
+                found[id_] = Passage(name, uri, title, heading, place, page, start, end, text, article)
+        return found
+
+    def _shown(
+        self, documents: Collection[int], names: dict[int, str]
+    ) -> dict[int, tuple[str, str, str, Article | None]]:
+        """The name, uri, title and article of each of these documents that a file of the name to be shown holds."""
+        marks = ",".join("?" * len(documents))
         sql = (
-            'SELECT p.id, p.document, f.name, f.uri, d.title, p.heading, p.place, p.page, p.start, p."end", p.text,'
-            f" {_ARTICLE} FROM passages p JOIN documents d ON d.id = p.document JOIN files f ON f.document = d.id"
-            f" LEFT JOIN {self._articles} a ON a.document = d.id"
-            f" WHERE p.id IN ({marks}) ORDER BY p.id, f.key DESC"
+            f"SELECT d.id, f.name, f.uri, d.title, {_ARTICLE} FROM documents d JOIN files f ON f.document = d.id"
+            f" LEFT JOIN {self._articles} a ON a.document = d.id WHERE d.id IN ({marks}) ORDER BY f.key DESC"
         )
-        found: dict[int, Passage] = {}
-        for id_, document, name, *row in self._rows(sql, list(ids)):
-            shown = (names or {}).get(document, name)
-            if shown == name or (shown.endswith(f"/{name}") and id_ not in found):
-                uri, title, heading, place, page, start, end, text, *article = row
-                found[id_] = Passage(shown, uri, title, heading, place, page, start, end, text, article_of(article))
+        found: dict[int, tuple[str, str, str, Article | None]] = {}
+        for document, name, uri, title, *article in self._rows(sql, list(documents)):
+            shown = names.get(document, name)
+            if shown == name or (shown.endswith(f"/{name}") and document not in found):
+                found[document] = (shown, uri, title, article_of(article))
         return found
 
     def headed(self, after: int = 0) -> Iterator[tuple[int, int, str]]:

@@ -50,8 +50,11 @@ class View:
         return self._ledger.openings(documents)
 
     def dense(self, vector: Vectors, k: int, among: Sequence[int] | None = None) -> list[Hit]:
+        loosely = self._pattern is None and self._only is None  # whoever names documents without a filter prefers them
+
         def search(allowed: list[int] | None, wanted: int) -> list[tuple[int, float]]:
-            return self._snapshot.dense(vector, wanted, None if allowed is None else self._passages_of(allowed))
+            only = None if allowed is None else self._passages_of(allowed)
+            return self._snapshot.dense(vector, wanted, only, loosely)
 
         return self._found(search, k, among)
 

@@ -21,6 +21,7 @@ from rag.types import Embedder, Hit, Index, Passage
 DEPTH = 200  # hits taken from each list: what neither list has that far down is not missed
 NAMED = 0.5  # of the best affinity: documents above it are also searched by themselves
 MOST_NAMED = 32
+AMONG_NAMED = 64  # hits taken from those: they are few, and three times as many were measured to find no more
 GAP = 40  # characters between passages that stand beside each other: blank lines
 
 
@@ -69,7 +70,7 @@ class Hybrid:
         return self.fuse(self.parts(question, max(DEPTH, k)))[:k]
 
     def parts(self, question: str, depth: int = DEPTH) -> Parts:
-        """Up to `depth` hits of each search, and as many from the documents that the question names."""
+        """Up to `depth` hits of each search, and some more from the documents that the question names."""
         weights = self._weights
         sections = asked_sections(question) if weights.likeness or weights.title else {}
         vector, *alike = self._embedder.embed_questions([question, *sections.values()])
@@ -128,7 +129,7 @@ def _named(affinity: Mapping[int, float]) -> list[int]:
 def _widened(search: Callable[..., list[Hit]], depth: int, named: Sequence[int]) -> list[Hit]:
     """What a search finds, and what it finds among the named documents, unless it has come to its end before."""
     hits = search(depth)
-    return _best([*hits, *search(depth, named)]) if named and len(hits) >= depth else hits
+    return _best([*hits, *search(depth * AMONG_NAMED // DEPTH, named)]) if named and len(hits) >= depth else hits
 
 
 def _best(hits: Iterable[Hit]) -> list[Hit]:

@@ -23,6 +23,7 @@ STOP_WORDS = frozenset(
 OPENING_WEIGHT = 0.25  # of a word that stands on a document's first page but not in its name
 SAMPLED = 500  # documents whose first pages tell how rare a word is there: of a large collection, evenly drawn ones
 LOOKED_AT = 32  # of a large collection, the likeliest documents by their names, whose first pages are looked at
+MOST_KEPT = 2000  # of those pages, whose words are kept for the next question
 
 _WORD = re.compile(r"[^\W_]+")
 _FORM = re.compile(r"\b(\d{1,2})-([a-z])\b")  # 10-K and 8-K are written 10K and 8K in file names
@@ -79,6 +80,7 @@ class Names:
         self._named = _Postings({id_: _name_words(held) for id_, held in self._cards.items()}, len(cards))
         ids = list(self._cards)
         self._openings = self._opened(ids[:: math.ceil(len(ids) / SAMPLED) or 1])
+        self._kept: dict[int, set[str]] = {}
         frequency = Counter(term for words in self._openings.values() for term in words)
         expected = (len(cards) + 1) * len(self._openings) / max(1, len(ids))
         self._opening_idf = {term: math.log(expected / n) for term, n in frequency.items()}
@@ -90,17 +92,21 @@ class Names:
             return {}
         asked = _asked(question)
         named = self._named.matches(asked)
-        shares = {id_: matched / self._named.mass[id_] for id_, matched in named.items()}
-        found = {id_: share * named[id_] / self._scale for id_, share in shares.items()}
+        found = {id_: share * matched / self._scale for id_, (matched, share) in named.items()}
         for id_, words in self._first_pages(found).items():
             opened = sum(weight * self._rarity(term) for term, weight in asked.items() if term in words)
-            found[id_] += shares[id_] * OPENING_WEIGHT * opened / self._scale
-        return {id_: score for id_, score in found.items() if score > 0}
+            found[id_] += named[id_][1] * OPENING_WEIGHT * opened / self._scale
+        return found
 
     def _first_pages(self, found: Mapping[int, float]) -> dict[int, set[str]]:
         """The words of the first pages that are known, and of those of the likeliest documents."""
-        unread = [id_ for id_ in nlargest(LOOKED_AT, found, key=lambda id_: found[id_]) if id_ not in self._openings]
-        return {id_: self._openings[id_] for id_ in found if id_ in self._openings} | self._opened(unread)
+        known = {id_: words for id_, words in self._openings.items() if id_ in found}
+        likeliest = [id_ for id_ in nlargest(LOOKED_AT, found, key=found.__getitem__) if id_ not in known]
+        if unread := [id_ for id_ in likeliest if id_ not in self._kept]:
+            if len(self._kept) > MOST_KEPT:
+                self._kept = {id_: self._kept[id_] for id_ in likeliest if id_ in self._kept}
+            self._kept |= self._opened(unread)
+        return known | {id_: self._kept[id_] for id_ in likeliest if id_ in self._kept}
 
     def _opened(self, ids: Sequence[int]) -> dict[int, set[str]]:
         """The words of first pages that are not in the documents' names."""
@@ -121,20 +127,29 @@ def _name_words(cards: Sequence[Card]) -> set[str]:
 
 
 class _Postings:
-    """Term → documents, weighted by idf. `mass` is the sum over a document's terms."""
+    """Term → documents, weighted by idf, in arrays: a word can stand in the names of thousands."""
 
     def __init__(self, terms: Mapping[int, set[str]], count: int) -> None:
-        frequency = Counter(term for words in terms.values() for term in words)
-        self._idf = {term: math.log((count + 1) / n) for term, n in frequency.items()}
-        self._documents: dict[str, list[int]] = defaultdict(list)
-        for id_, words in terms.items():
-            for term in words:
-                self._documents[term].append(id_)
-        self.mass = {id_: sum(self._idf[term] for term in words) for id_, words in terms.items()}
+        import numpy as np
 
-    def matches(self, asked: Mapping[str, float]) -> dict[int, float]:
-        scores: dict[int, float] = defaultdict(float)
+        self._ids = list(terms)
+        places: dict[str, list[int]] = defaultdict(list)
+        for place, words in enumerate(terms.values()):
+            for term in words:
+                places[term].append(place)
+        self._documents = {term: np.asarray(held, np.int32) for term, held in places.items()}
+        self._idf = {term: math.log((count + 1) / len(held)) for term, held in places.items()}
+        self._mass = np.asarray([sum(self._idf[term] for term in words) for words in terms.values()])
+
+    def matches(self, asked: Mapping[str, float]) -> dict[int, tuple[float, float]]:
+        """Document id → the weight of what is asked for that is in its name, and that as a share of the whole name."""
+        import numpy as np
+
+        scores = np.zeros(len(self._ids))
         for term, weight in asked.items():
-            for id_ in self._documents.get(term, ()):
-                scores[id_] += weight * self._idf[term]
-        return scores
+            if term in self._documents:
+                scores[self._documents[term]] += weight * self._idf[term]
+        found = np.flatnonzero(scores)
+        matched, shares = scores[found], scores[found] / self._mass[found]
+        weighed = zip(matched.tolist(), shares.tolist(), strict=True)
+        return dict(zip((self._ids[place] for place in found.tolist()), weighed, strict=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -380,6 +381,6 @@ def test_the_same_commands_work_over_a_server(
 
 
 def test_without_pymilvus_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "pymilvus", None)
+    monkeypatch.setitem(sys.modules, "pymilvus", None)
     with pytest.raises(RagError, match=r"beluga-rag\[scale\]"):
         MilvusCollection(address("milvus://127.0.0.1/a", "", {}), tmp_path).index()

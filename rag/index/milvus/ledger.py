@@ -40,7 +40,7 @@ class MilvusLedger(Queries):
         self._depth = 0
         self._with: dict[str, list[Filed]] = {}  # files by content, as far as they were asked for together
         self._called: dict[int, tuple[str, Article | None]] = {}  # title and article of documents that were seen
-        self._seen: sqlite3.Connection | None = None
+        self._seen = _no_keys()
 
     def settle(self) -> None:
         """Sees what others wrote before us. From then on, to see what we write ourselves is enough."""
@@ -190,16 +190,13 @@ class MilvusLedger(Queries):
         self._sender.put_setting(key, value)
 
     def forget_seen(self) -> None:
-        """Begins a list of keys on disk, as a database of its own: memory must not depend on the source."""
-        self._seen = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        self._seen.execute("CREATE TABLE seen (key BLOB PRIMARY KEY) WITHOUT ROWID")
+        self._seen.close()
+        self._seen = _no_keys()
 
     def see(self, keys: Sequence[bytes]) -> None:
-        assert self._seen
         self._seen.executemany("INSERT OR IGNORE INTO seen VALUES (?)", ([key] for key in keys))
 
     def unseen(self, prefix: bytes) -> Iterator[FileRow]:
-        assert self._seen
         for filed in self.filed(under(prefix)):
             if not self._seen.execute("SELECT 1 FROM seen WHERE key = ?", [filed.row.key]).fetchone():
                 yield filed.row
@@ -211,3 +208,10 @@ class MilvusLedger(Queries):
             header = self.headers_of([document]).get(document)
             self._called[document] = (header.title, header.article) if header else ("", None)
         return self._called[document]
+
+
+def _no_keys() -> sqlite3.Connection:
+    """A list of keys on disk, as a database of its own: memory must not depend on the source."""
+    seen = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+    seen.execute("CREATE TABLE seen (key BLOB PRIMARY KEY) WITHOUT ROWID")
+    return seen
