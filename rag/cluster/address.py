@@ -1,0 +1,121 @@
+"""Into a Ray cluster and out again, with errors in our own words and nothing left behind."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rag.errors import NetworkError, UsageError
+
+LOCAL, AUTO, CLIENT = "local", "auto", "ray://"
+FORM = "HOST:PORT of a cluster that this machine is part of, auto, or local"
+ANSWERS = 5.0  # seconds that a cluster has to take a connection
+_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # nothing is told to anybody
+    "RAY_BACKEND_LOG_LEVEL": "fatal",  # what goes wrong is said by us
+    "RAY_DEDUP_LOGS": "0",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """What there is of a cluster that was joined."""
+
+    cpus: int
+    gpus: int
+
+
+def checked(address: str) -> str:
+    """As Ray takes it. Raises UsageError for what is no address, before anything is loaded."""
+    if address.startswith(CLIENT):
+        raise UsageError(
+            f"{address} is for Ray's client, through which documents would pass twice. Nothing was done; run `rag index` "
+            f"on a machine of the cluster, and give --ray (RAG_RAY) as {FORM}."
+        )
+    host, colon, port = address.rpartition(":")
+    if address not in (LOCAL, AUTO) and not (host and colon and port.isdecimal() and 0 < int(port) < 65536):
+        raise UsageError(f"--ray (or RAG_RAY) is {address!r}; it takes {FORM}.")
+    return address
+
+
+@contextmanager
+def joined(address: str) -> Iterator[Cluster]:
+    """Part of the cluster at `address`, or of one that is made here and goes again ("local"). Raises UsageError without
+    the library or the cluster."""
+    os.environ.update(_ENVIRONMENT)  # before it is loaded
+    try:
+        import ray.data
+    except ImportError as error:
+        raise UsageError(
+            "Ray is missing, which --ray (RAG_RAY) works with. Nothing was done; pip install 'beluga-rag[scale]' on this "
+            "machine and on every one of the cluster."
+        ) from error
+    _reach(checked(address))
+    _quieten()
+    folder = tempfile.mkdtemp(prefix="rag-ray-", dir="/tmp") if address == LOCAL else ""  # noqa: S108 - short: sockets
+    try:
+        _init(ray, address, folder)
+        try:
+            yield _of(ray)
+        finally:
+            ray.shutdown()
+    finally:
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _init(ray: Any, address: str, folder: str) -> None:
+    how: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL, "ignore_reinit_error": False}
+    if address == LOCAL:  # at least two, so that reading and embedding do not wait for each other
+        how |= {"include_dashboard": False, "_temp_dir": folder, "num_cpus": max(2, os.cpu_count() or 1)}
+    try:
+        ray.init(address=address, **how)
+    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        told = " ".join(str(error).split())
+        raise UsageError(
+            f"No Ray cluster can be joined at {address} ({told[:300]}). Nothing was done; start one (ray start --head, and "
+            "on the other machines ray start --address=HOST:PORT), and run this command on one of its machines."
+        ) from error
+
+
+def _reach(address: str) -> None:
+    """Ray itself tries for a minute."""
+    if address in (LOCAL, AUTO):
+        return
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), ANSWERS).close()
+    except OSError as error:
+        raise NetworkError(
+            f"No Ray cluster answers at {address} ({error.strerror or error}). Nothing was done; see that its head runs "
+            "there (ray start --head), and that --ray (RAG_RAY) names it."
+        ) from error
+
+
+def _of(ray: Any) -> Cluster:
+    there = ray.cluster_resources()
+    cluster = Cluster(int(there.get("CPU", 0)), int(there.get("GPU", 0)))
+    if cluster.cpus < 2:
+        raise UsageError(
+            f"The Ray cluster has {cluster.cpus} processors to give away; it takes two, one to read and one to embed. "
+            "Nothing was done; add machines (ray start --address=HOST:PORT), or start them with --num-cpus=2."
+        )
+    return cluster
+
+
+def _quieten() -> None:
+    for name in ("ray", "ray.data"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def here() -> Path:
+    """What Ray's processes on this machine have to find our code by."""
+    return Path(__file__).resolve().parents[2]
