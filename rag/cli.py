@@ -21,7 +21,7 @@ from rag.types import Origin
 
 if TYPE_CHECKING:
     from rag.config import Config
-    from rag.index.collection import Collection
+    from rag.index.seams import Store
 
 EXIT_CODES = (
     "exit codes: 0 all good · 1 a figure below --fail-under · 2 wrong argument or setting · 3 done, with files to look"
@@ -109,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
         made.set_defaults(run=run)
         made.add_argument("--collection", metavar="NAME", help='which collection (default: "default")')
         made.add_argument("--indexes", type=Path, metavar="DIR", help="where collections live (default: indexes/)")
+        made.add_argument("--store", metavar="URI", help="a Milvus server that holds it: milvus://HOST:19530/NAME")
         made.add_argument("--json", action="store_true", help="print the result as JSON")
         return made
 
@@ -117,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     index.add_argument("--dry-run", action="store_true", help="only say what would be done")
     index.add_argument("--prune", action="store_true", help="remove what is gone, even if that is most of it")
     index.add_argument("--wait", action="store_true", help="if another process is writing, wait until it has ended")
+    index.add_argument("--ray", metavar="ADDRESS", help="by a Ray cluster (HOST:PORT, auto or local); needs --store")
     index.add_argument("--include", action="append", default=[], metavar="GLOB", help="only files that match")
     index.add_argument("--exclude", action="append", default=[], metavar="GLOB", help="no files that match")
 
@@ -153,7 +155,8 @@ def _parser() -> argparse.ArgumentParser:
 def _config(options: argparse.Namespace, **given: object) -> Config:
     from rag.config import Config
 
-    return Config.from_environment(indexes=options.indexes, collection=options.collection, **given)
+    where = {"indexes": options.indexes, "collection": options.collection, "store": options.store}
+    return Config.from_environment(**where, **given)
 
 
 def _warn(notes: Sequence[str]) -> None:
@@ -168,8 +171,9 @@ def _index(options: argparse.Namespace) -> int:
     from rag import compose
     from rag.config import whole_number
 
-    config = _config(options)
-    collection = compose.collection(config, terminal.waiting if options.wait else None)
+    config = _config(options, ray=options.ray)
+    waiting = terminal.waiting if options.wait else None
+    collection = compose.collection(config, waiting)
     globs, prune = (options.include, options.exclude), options.prune
     limits = (options.limit and whole_number("--limit", options.limit, most=None), options.namespace)
     with sync_progress(options.progress, sys.stderr) as bar:
@@ -177,13 +181,18 @@ def _index(options: argparse.Namespace) -> int:
             compose.archive(path, *limits) or compose.source(config, path, *globs, bar.pages)
             for path in _distinct(options.paths)
         ]
+        how: dict[str, Any] = {"prune": prune, "progress": bar}
+        actions: list[dict[str, str]] = []
         if options.dry_run:
             plans = [collection.plan(source, root=source.root, prune=prune) for source in sources]
             reports, actions = [report for _, report in plans], [step for steps, _ in plans for step in steps]
+        elif config.ray:
+            from rag.cluster.begin import by_cluster
+
+            reports = by_cluster(config, sources, globs, limits, waiting=waiting, **how)
         else:
             by = compose.embedder(config)
-            how: dict[str, Any] = {"prune": prune, "progress": bar}
-            reports, actions = [collection.sync(source, by, root=source.root, **how) for source in sources], []
+            reports = [collection.sync(source, by, root=source.root, **how) for source in sources]
     report = terminal.combined(reports)
     if options.json:
         shape = sync_shape(report)
@@ -278,7 +287,7 @@ def _remove(options: argparse.Namespace) -> int:
     return 0
 
 
-def _agreed(collection: Collection) -> bool:
+def _agreed(collection: Store) -> bool:
     """Asks. A collection too damaged to be counted can be removed like any other."""
     try:
         held = terminal.counted(collection.info()["documents"], "document")

@@ -23,6 +23,7 @@ from rag.generation.formats import Format
 from rag.generation.options import Options, Precision, Sampling
 from rag.index.chunk import VERSION as CHUNKER
 from rag.index.collection import Collection
+from rag.index.seams import Store
 from rag.types import Embedder, Fingerprint, Generator, Origin, Retriever, Writer
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from rag.generation.prompted import Bearing
     from rag.generation.similarity import Similarity
     from rag.history.store import History
+    from rag.index.milvus.collection import MilvusCollection
     from rag.reader.read import Reader
     from rag.reader.weights import Weights
     from rag.retrieval.rerank import LateInteraction, Rescored
@@ -52,9 +54,30 @@ READERS_ENCODER = "all-MiniLM-L6-v2"  # whose layers the reader has, whatever em
 _LOADING = threading.Lock()  # nobody loads an embedder or a reader while another one does
 
 
-def collection(config: Config, waiting: Callable[[str], None] | None = None) -> Collection:
-    """`waiting` is told of a process that is writing, which is then waited for."""
-    return Collection(config.indexes, config.collection, waiting)
+def collection(config: Config, waiting: Callable[[str], None] | None = None) -> Store:
+    """Where it is held: in files of this machine, or on a server. `waiting` is told of a process that is writing, which
+    is then waited for."""
+    if not config.store:
+        return Collection(config.indexes, config.collection, waiting)
+    return on_server(config, waiting)
+
+
+def on_server(config: Config, waiting: Callable[[str], None] | None = None) -> MilvusCollection:
+    """A collection that is held on a server."""
+    from rag.index.milvus.address import address
+    from rag.index.milvus.collection import MilvusCollection
+
+    return MilvusCollection(address(config.store, config.collection, os.environ), config.indexes, waiting)
+
+
+def files_of(config: Config, command: str, instead: str) -> Collection:
+    """A collection in files of this machine, for what can be done with no other. Raises UsageError for one on a server,
+    with what to do there instead."""
+    if config.store:
+        raise UsageError(
+            f"`rag {command}` is for collections in a folder, not on a server. Nothing was done; {instead}"
+        )
+    return Collection(config.indexes, config.collection)
 
 
 def history(config: Config) -> History:
@@ -200,7 +223,7 @@ def held_articles(config: Config, api: str = "") -> tuple[list[Articles], list[s
 
 
 def retriever(
-    config: Config, among: Collection, by: TextEmbedder, pattern: str | None = None, only: Origin | None = None
+    config: Config, among: Store, by: TextEmbedder, pattern: str | None = None, only: Origin | None = None
 ) -> Retriever:
     """Search over a collection, or over those of its documents whose name matches a glob, or of one origin. Raises
     UsageError when there are none: a filter with a slip in it must not look like a question without an answer."""
@@ -385,7 +408,7 @@ def drawer(ocr: str = "auto") -> Drawer:
 
 def asker(
     config: Config,
-    among: Collection,
+    among: Store,
     pattern: str | None = None,
     only: Origin | None = None,
     tell: Tell = ignore,

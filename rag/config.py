@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 from rag.errors import UsageError
 from rag.generation.formats import Format
 from rag.generation.options import Precision
+from rag.index.milvus.address import name_in
 
 AUTO = "auto"
 EXTRACTIVE = "extractive"
@@ -19,6 +20,7 @@ READER, LATE, NONE = "reader", "late", "none"
 MOST = 1000  # passages that can be asked for
 LONGEST_WINDOW = 10_000_000  # tokens
 VARIABLES_ALONE = {"API_KEY", "SERVE_TOKEN", "ROOTS", "APP_ALLOW"}  # RAG_… too, but no fields of a Config
+VARIABLES_ALONE |= {f"MILVUS_{name}" for name in ("TOKEN", "CA", "CERT", "KEY", "HOST")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class Config:
     ocr: str = "auto"  # "auto": pages without text are read by OCR where there is an engine; "off": never
     contact: str = ""  # an address or a page that tells Wikipedia who asks
     api_base: str = ""  # of the OpenAI-compatible server that models named "openai:NAME" are at
+    store: str = ""  # a Milvus server, as milvus://HOST:19530/NAME, that holds the collection instead of a folder
+    ray: str = ""  # a Ray cluster that indexes: HOST:PORT, "auto" or "local"
     api_window: int = 0  # tokens that prompt and answer share there; 0: as the server says
 
     @classmethod
@@ -55,6 +59,7 @@ class Config:
                 called = f"RAG_{name.upper()}"
                 value = os.environ.get(called) or default
             values[name] = _converted(name, value, type(default), called)
+        values["collection"] = _stored_as(values)
         return cls(**values)  # type: ignore[arg-type]
 
 
@@ -76,6 +81,8 @@ _DEFAULTS: dict[str, object] = {
     "ocr": "auto",
     "contact": "",
     "api_base": "",
+    "store": "",
+    "ray": "",
     "api_window": 0,
 }
 _CHOICES = {
@@ -92,7 +99,18 @@ _OPTIONS = {
     "adapter": "--adapter",
     "seed": "--seed",
     "api_base": "--api-base",
+    "store": "--store",
+    "ray": "--ray",
 }
+
+
+def _stored_as(values: Mapping[str, object]) -> object:
+    """The name of the collection, which a store's address can say as well."""
+    name, store = values["collection"], str(values["store"])
+    named = name_in(store) if store else ""
+    if named and name not in (_DEFAULTS["collection"], named):
+        raise UsageError(f"--store names collection {named!r}, and --collection {name!r}: leave one of the names out.")
+    return named or name
 
 
 def _refuse_misspelt(names: Iterable[str]) -> None:

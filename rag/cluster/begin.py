@@ -1,54 +1,69 @@
-"""`rag index --ray`: one source after the other, by the cluster that was joined."""
+"""`rag index --ray`: one source after the other, by the cluster that is joined for it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rag import compose
 from rag.cluster import run
-from rag.cluster.address import Cluster
+from rag.cluster.address import Cluster, checked, joined
 from rag.cluster.job import ConfiguredJob, Wanted, divided
 from rag.cluster.pipeline import LISTERS, Pipeline
-from rag.config import Config
 from rag.errors import UsageError
-from rag.index.milvus.collection import MilvusCollection
 from rag.index.sync import Progress, require_something, resumed
-from rag.types import Embedder, Source, SyncReport
+
+if TYPE_CHECKING:
+    from rag.config import Config
+    from rag.index.milvus.collection import MilvusCollection
+    from rag.types import Embedder, SyncReport
 
 
-def require_store(config: Config) -> None:
-    """Raises UsageError where many machines would have to write to one of them."""
+def by_cluster(
+    config: Config,
+    sources: Sequence[Any],
+    globs: tuple[Sequence[str], Sequence[str]],
+    limits: tuple[int | None, Sequence[int]],
+    *,
+    prune: bool = False,
+    progress: Progress | None = None,
+    waiting: Callable[[str], None] | None = None,
+) -> list[SyncReport]:
+    """As `Store.sync` of each. Raises UsageError where many machines would have to write to one of them."""
     if not config.store:
         raise UsageError(
             "Many machines cannot write one SQLite file: give --store milvus://HOST:19530/NAME (RAG_STORE), or leave "
             "--ray (RAG_RAY) out. Nothing was done."
         )
+    address = checked(config.ray)
+    all_wanted = [_wanted(source, globs, limits) for source in sources]
+    for source, wanted in zip(sources, all_wanted, strict=True):
+        divided(source, wanted)
+    model = compose.embedders_name(config)
+    by = compose.named_embedder(config, model)
+    store = compose.on_server(config, waiting)
+    with joined(address) as cluster:
+        if config.device == "cpu":
+            cluster = replace(cluster, gpus=0)
+        found = []
+        for source, wanted in zip(sources, all_wanted, strict=True):
+            if divided(source, wanted):
+                require_something(source, wanted.root, store.covered)
+                job = ConfiguredJob.of(config, wanted, model, by.fingerprint)
+                found.append(_sync(store, job, by, cluster, prune, progress))
+            else:  # what is not there is none of the cluster's business
+                found.append(store.sync(source, by, root=source.root, prune=prune, progress=progress))
+    return found
 
 
-def sync(
-    config: Config,
-    cluster: Cluster,
-    store: MilvusCollection,
-    source: Source,
-    wanted: Wanted,
-    by: Embedder,
-    model: str,
-    *,
-    prune: bool = False,
-    progress: Progress | None = None,
+def _sync(
+    store: MilvusCollection, job: ConfiguredJob, by: Embedder, cluster: Cluster, prune: bool, progress: Progress | None
 ) -> SyncReport:
-    """As `Store.sync`. What is not there is none of the cluster's business."""
-    if not divided(source, wanted):
-        return store.sync(source, by, root=wanted.root, prune=prune, progress=progress)
-    require_something(source, wanted.root, store.covered)
-    job = ConfiguredJob.of(config, wanted, model, by.fingerprint)
-    if config.device == "cpu":
-        cluster = replace(cluster, gpus=0)
     with store.writing(by.fingerprint) as (ledger, finished):
-        if wanted.root is not None:
-            ledger.add_root(wanted.root)
+        if job.wanted.root is not None:
+            ledger.add_root(job.wanted.root)
         report = run.sync(
             job,
             ledger,
@@ -63,9 +78,10 @@ def sync(
     return report if finished else resumed(report)
 
 
-def wanted_of(source: object, path: Path, globs: Sequence[Sequence[str]], limits: tuple[int | None, Sequence[int]]) -> Wanted:
+def _wanted(
+    source: Any, globs: tuple[Sequence[str], Sequence[str]], limits: tuple[int | None, Sequence[int]]
+) -> Wanted:
     """What others make the same source of."""
+    path: Path = getattr(source, "scope", None) or getattr(source, "path", None) or source.root
     include, exclude = globs
-    root: Path | None = getattr(source, "root", None)
-    scope: Path = getattr(source, "scope", path)
-    return Wanted(root, scope, tuple(include), tuple(exclude), limits[0], tuple(limits[1]))
+    return Wanted(source.root, path, tuple(include), tuple(exclude), limits[0] or None, tuple(limits[1]))

@@ -7,7 +7,6 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import cast
 
 from rag import __version__, compose
 from rag.cluster.sight import Sight
@@ -74,7 +73,7 @@ class ConfiguredJob:
     def holdings(self) -> Holdings:
         for name, value in self.secrets:
             os.environ.setdefault(name, value)
-        return cast("Holdings", compose.shared_store(self.config).part())
+        return compose.on_server(self.config).part()
 
     def embedder(self, device: str, threads: int = 0) -> Embedder:
         made = compose.named_embedder(replace(self.config, device=device), self.model, threads)

@@ -104,7 +104,12 @@ def _asker(options: argparse.Namespace) -> tuple[Config, Asker]:
     from rag.config import REMOTE, Config
     from rag.generation.transport import is_loopback
 
-    given = {"indexes": options.indexes, "collection": options.collection, **model_options(options)}
+    given = {
+        "indexes": options.indexes,
+        "collection": options.collection,
+        "store": options.store,
+        **model_options(options),
+    }
     config = Config.from_environment(**given, passages=options.k, api_base=options.api_base)
     collection = compose.collection(config)
     only = options.only and Origin(options.only)

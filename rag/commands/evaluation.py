@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rag.evaluation.questions import BadRow
     from rag.evaluation.record import LostBy
     from rag.evaluation.run import Progress, Report
-    from rag.index.collection import Collection
+    from rag.index.seams import Store
     from rag.types import Example, Exchange, Hit, Writer, Writing
 
 BELOW, INCOMPLETE = 1, 3  # exit codes: a figure is worse than asked for; rows or questions to look at
@@ -130,7 +130,7 @@ class _How(TypedDict):
     progress: Progress
 
 
-def _warnings(examples: Sequence[Example], collection: Collection) -> Iterator[str]:
+def _warnings(examples: Sequence[Example], collection: Store) -> Iterator[str]:
     from rag.evaluation.matching import unknown_documents
 
     wanted = [evidence.document for example in examples for evidence in example.evidence]
@@ -162,7 +162,7 @@ class _Leading:
         return self.inner.write(question, hits, history)
 
 
-def _settings(config: Config, collection: Collection, by: TextEmbedder, options: argparse.Namespace) -> dict[str, Any]:
+def _settings(config: Config, collection: Store, by: TextEmbedder, options: argparse.Namespace) -> dict[str, Any]:
     """What makes the run what it is: the collection as it stands, what made it, and all that can be chosen."""
     from rag import compose
 
@@ -219,4 +219,4 @@ def _explain(options: argparse.Namespace) -> int:
 def _config(options: argparse.Namespace, **given: object) -> Config:
     from rag.config import Config
 
-    return Config.from_environment(indexes=options.indexes, collection=options.collection, **given)
+    return Config.from_environment(indexes=options.indexes, collection=options.collection, store=options.store, **given)

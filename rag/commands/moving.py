@@ -49,9 +49,10 @@ def _export(options: argparse.Namespace) -> int:
     from rag.config import Config
     from rag.index.portable.exporting import export
 
-    config = Config.from_environment(indexes=options.indexes, collection=options.collection)
+    config = Config.from_environment(indexes=options.indexes, collection=options.collection, store=options.store)
+    collection = compose.files_of(config, "export", "milvus-backup copies what a Milvus server holds.")
     with _stopping("Nothing was written."), sync_progress(options.progress, sys.stderr) as bar:
-        done = export(compose.collection(config), options.file.expanduser(), force=options.force, progress=bar)
+        done = export(collection, options.file.expanduser(), force=options.force, progress=bar)
     if options.json:
         terminal.show_json(asdict(done), sys.stdout)
         return 0
@@ -71,10 +72,12 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _import(options: argparse.Namespace) -> int:
+    from rag import compose
     from rag.config import Config
     from rag.index.portable.importing import import_
 
-    config = Config.from_environment(indexes=options.indexes)
+    config = Config.from_environment(indexes=options.indexes, store=options.store)
+    compose.files_of(config, "import", "index the documents with --store, or bring back a copy of milvus-backup.")
     with _stopping("Nothing was imported."), sync_progress(options.progress, sys.stderr) as bar:
         done = import_(
             config.indexes,
@@ -138,8 +141,10 @@ def _reembed(options: argparse.Namespace) -> int:
 
     if options.rollback and options.drop:
         raise UsageError("--drop gives up the vectors that --rollback goes back to: choose one. Nothing was changed.")
-    config = Config.from_environment(indexes=options.indexes, collection=options.collection)
-    collection = compose.collection(config)
+    config = Config.from_environment(indexes=options.indexes, collection=options.collection, store=options.store)
+    collection = compose.files_of(
+        config, "reembed", "index into another --store with the other embedder (RAG_EMBEDDER), and then ask that one."
+    )
     if options.drop and not options.model:
         return _dropped(options, collection.name, drop_side(collection))
     collection.require()

@@ -117,7 +117,7 @@ def _adapter(options: argparse.Namespace, lessons: Sequence[Any], settings: Sett
     from rag.generation.lora import Lora, refuse, train
     from rag.generation.models import find
 
-    config = Config.from_environment(indexes=options.indexes, collection=options.collection)
+    config = Config.from_environment(indexes=options.indexes, collection=options.collection, store=options.store)
     name = options.lora or (config.model if config.model != EXTRACTIVE else CHAT_MODEL)
     model = find(name)
     refuse(model)

@@ -39,7 +39,7 @@ def _wikipedia(options: argparse.Namespace) -> int:
     from rag import compose
     from rag.config import Config
 
-    config = Config.from_environment(indexes=options.indexes, collection=options.collection)
+    config = Config.from_environment(indexes=options.indexes, collection=options.collection, store=options.store)
     if options.remove:
         return _remove(options, config)
     sources, notes = _sources(options, config)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rag.config import Config
     from rag.encoder.embed import TextEmbedder
     from rag.evaluation.record import LostBy
-    from rag.index.collection import Collection
+    from rag.index.seams import Store
 
 DEEP = 20_000  # passages looked through in the first stages
 DENSE, KEYWORD, SECTION, FUSED, RERANKED = "dense", "keyword", "section", "fused", "reranked"
@@ -89,7 +89,7 @@ def stages(question: str, fused: Hybrid, reranked: Reranker | None, k: int) -> l
 
 def tracer(
     config: Config,
-    collection: Collection,
+    collection: Store,
     by: TextEmbedder,
     k: int,
     pattern: str | None = None,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rag.errors import DamagedError
@@ -10,7 +12,7 @@ from rag.index.ledger import Ledger
 from rag.index.queries import Queries
 from rag.index.rows import digest
 from rag.index.side import FORMER, UNFINISHED
-from rag.types import Mark
+from rag.types import Document, Mark, Passage
 
 if TYPE_CHECKING:
     from rag.types import Vectors
@@ -18,19 +20,22 @@ if TYPE_CHECKING:
 
 def unfaithful(ledger: Queries) -> list[str]:
     """Passages that are not what their document has there: its text, its page or section, what was embedded of it."""
-    problems = []
-    for id_, document in ledger.documents():
-        starts = [mark.offset for mark in document.marks]
-        for passage_id, embedded, passage in ledger.stored(id_, document):
-            at = bisect_right(starts, passage.start)
-            mark = document.marks[at - 1] if at else Mark(0, "")
-            if document.text[passage.start : passage.end] != passage.text:
-                problems.append(f"passage {passage_id} is not the text of {document.name} at {passage.start}")
-            elif (passage.place, passage.page) != (mark.label, mark.page):
-                problems.append(f"passage {passage_id} of {document.name} stands on another page")
-            elif digest(passage.headed) != embedded:
-                problems.append(f"passage {passage_id} of {document.name} was embedded under another heading")
-    return problems
+    whole = ((document, ledger.stored(id_, document)) for id_, document in ledger.documents())
+    return [problem for document, stored in whole for problem in unfaithful_passages(document, stored)]
+
+
+def unfaithful_passages(document: Document, stored: Iterable[tuple[object, bytes, Passage]]) -> Iterator[str]:
+    """Of a document; `stored` are (name, digest of what was embedded, passage)."""
+    starts = [mark.offset for mark in document.marks]
+    for name, embedded, passage in stored:
+        at = bisect_right(starts, passage.start)
+        mark = document.marks[at - 1] if at else Mark(0, "")
+        if document.text[passage.start : passage.end] != passage.text:
+            yield f"passage {name} is not the text of {document.name} at {passage.start}"
+        elif (passage.place, passage.page) != (mark.label, mark.page):
+            yield f"passage {name} of {document.name} stands on another page"
+        elif digest(replace(passage, title=document.title).headed) != embedded:
+            yield f"passage {name} of {document.name} was embedded under another heading"
 
 
 def damages(ledger: Ledger) -> list[str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from itertools import pairwise
 from urllib.parse import unquote_to_bytes
 
-from rag.index.ledger import Ledger
+from rag.index.seams import Holdings
 from rag.types import Cited, Mark, Passage
 
 
-def cited(ledger: Ledger, passage: Passage, span: tuple[int, int] | None = None) -> list[Cited]:
+def cited(ledger: Holdings, passage: Passage, span: tuple[int, int] | None = None) -> list[Cited]:
     """Every page that the passage stands on, in order; none where it has no pages, or where the document is no longer
     what it was cited from. `span` are offsets into the passage's text."""
     key = unquote_to_bytes(passage.uri.removeprefix("file://"))

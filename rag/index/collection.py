@@ -21,7 +21,7 @@ from rag.index.ledger import Ledger
 from rag.index.lock import writing
 from rag.index.opened import Opened, opened
 from rag.index.stream import stream
-from rag.index.sync import Progress, plan, reported, resumed, sync
+from rag.index.sync import Progress, plan, reported, require_something, resumed, sync
 from rag.index.view import View
 from rag.types import (
     Archive,
@@ -79,7 +79,7 @@ class Collection:
     ) -> SyncReport:
         """Makes the collection hold what the source holds, and publishes it. `root` is remembered as a folder that
         the collection holds."""
-        self._require_something(source, root)
+        require_something(source, root, self._covered)
         self._make_home()
         with (
             writing(self.home / LOCK, self._waiting) as finished,
@@ -108,10 +108,10 @@ class Collection:
         self, source: Source, *, root: Path | None = None, prune: bool = False
     ) -> tuple[list[dict[str, str]], SyncReport]:
         """What `sync` would do; nothing is read but hashes, and nothing is written."""
-        self._require_something(source, root)
+        require_something(source, root, self._covered)
         ledger = self._reading() if self.exists() else None
         known = {row.key: row for row in ledger.files()} if ledger else {}
-        todo = plan(known, source, lambda version: bool(ledger and ledger.holds(version)), prune)
+        todo = plan(known, source, ledger.holding if ledger else lambda versions: set(), prune)
         return todo.actions(known), reported(todo, source, self.name, ledger)
 
     def repair(self) -> list[str]:
@@ -250,18 +250,8 @@ class Collection:
             there = f"There are: {', '.join(known)}." if known else "There are none yet; `rag index FOLDER` makes one."
             raise UsageError(f"No collection {self.name!r} in {self.home.parent}. {there}")
 
-    def _require_something(self, source: Source, root: Path | None) -> None:
-        """An empty folder is a mistake, unless it held something before: then the sync decides."""
-        if next(source.scan(), None) is not None or source.unread:
-            return
-        if self.exists() and any(source.covers(row.key) for row in self._reading().files()):
-            return
-        if root and not root.exists():
-            raise UsageError(f"{root}: no such file or folder. Nothing was changed; check the path.")
-        raise UsageError(
-            f"{root or 'The source'} holds no documents. Nothing was changed; name a folder that has some, and "
-            "look at --include and --exclude if you gave them."
-        )
+    def _covered(self, source: Source) -> bool:
+        return self.exists() and any(source.covers(row.key) for row in self._reading().files())
 
     def _make_home(self) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,15 @@ def inventory(name: str, home: Path, ledger: Ledger, lock: Path, side_lock: Path
         "vectors": str(generation.kind(ledger)),
         "bytes": _size(home),
         "roots": [str(root) for root in ledger.roots()],
-        "missing_roots": [str(root) for root in ledger.roots() if not root.exists()],
+        "missing_roots": missing(ledger.roots()),
         "writer": writer(lock),
         "side": _side(ledger, side_lock),
     }
+
+
+def missing(roots: Iterable[Path]) -> list[str]:
+    """Folders that are not there now."""
+    return [str(root) for root in roots if not root.exists()]
 
 
 def _side(ledger: Ledger, lock: Path) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, astuple
 from pathlib import Path
 
@@ -65,6 +65,10 @@ class Ledger(Queries):
                     self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
+
+    def together(self, versions: Iterable[str]) -> AbstractContextManager[None]:
+        """Nothing is won by waiting: each transaction is acknowledged by itself."""
+        return nullcontext()
 
     def compact(self) -> None:
         """Gives the disk back what removed rows have left. Takes as much room again while it runs."""
@@ -152,6 +156,9 @@ class Ledger(Queries):
             self._db.execute("DELETE FROM documents WHERE id = ?", [document])
         if version is not None and self.file_with(version) is None:
             self._db.execute("DELETE FROM page_cache WHERE version = ?", [version])
+
+    def release(self, document: int | None) -> None:
+        """`drop_orphans` finds what has no file, told or not."""
 
     def drop_orphans(self) -> None:
         """Forgets every document that no file holds. Call inside a transaction."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from rag.index.ledger import Ledger
+from rag.index.seams import Holdings
 from rag.types import Article, Cited, Mark
 
 
@@ -28,7 +28,7 @@ class Opened:
         return Cited(self.key, self.version, number, "", 0, 0)
 
 
-def opened(ledger: Ledger, name: str, uri: str = "") -> Opened | None:
+def opened(ledger: Holdings, name: str, uri: str = "") -> Opened | None:
     """The document at `uri` or, where that is not known, of this name, with folders in front where names are equal
     (see `names`); None for one that is gone, or that nothing could be read of."""
     found = None

@@ -6,7 +6,7 @@ import json
 import re
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -155,10 +155,19 @@ class Queries:
         with database.decoded(self.path):
             return file_row(row)
 
-    def holds(self, version: str) -> bool:
-        """Whether a file with this content has a document."""
-        row = self.file_with(version)
-        return row is not None and row.document is not None
+    def holding(self, versions: Collection[str]) -> set[str]:
+        """Which of these contents some file holds that could be opened, with a document."""
+        found: set[str] = set()
+        listed = list(versions)
+        for i in range(0, len(listed), 500):
+            part = listed[i : i + 500]
+            marks = ",".join("?" * len(part))
+            sql = (
+                "SELECT version FROM files WHERE status != 'unreadable' AND document IS NOT NULL"
+                f" AND version IN ({marks})"
+            )
+            found.update(version for (version,) in self._rows(sql, part))
+        return found
 
     def document_of(self, version: str) -> int | None:
         found: int | None = self._one("SELECT max(id) FROM documents WHERE version = ?", [version])

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from rag.errors import RagError
-from rag.index.ledger import Ledger
+from rag.index.seams import Holdings
 from rag.index.sync import CHECKPOINT, GONE_SHARE, Progress, advance, plan
 from rag.types import Archive, Embedder, Entry, FileReport, Reading, Status, SyncReport
 
@@ -67,7 +67,7 @@ class Slice:
 
 
 def stream(
-    ledger: Ledger,
+    ledger: Holdings,
     source: Archive,
     embedder: Embedder,
     *,
@@ -108,7 +108,7 @@ def stream(
 
 
 def by_slices(
-    ledger: Ledger,
+    ledger: Holdings,
     source: Readable,
     entries: Iterator[Entry],
     embedder: Embedder,
@@ -120,7 +120,7 @@ def by_slices(
         keys = [entry.key for entry in some]
         known = ledger.files_at(keys)
         part = Slice(source, some)
-        todo = plan(known, part, ledger.holds, prune)
+        todo = plan(known, part, ledger.holding, prune)
         writer = advance(ledger, part, embedder, todo, known, progress)
         ledger.see(keys)
         yield todo, writer
@@ -151,7 +151,7 @@ def _count(counts: dict[str, int], todo: Plan) -> None:
 
 
 def remove_unseen(
-    ledger: Ledger, source: Bounded, of: int, prune: bool, follow: Callable[[FileRow], bool] = lambda row: False
+    ledger: Holdings, source: Bounded, of: int, prune: bool, follow: Callable[[FileRow], bool] = lambda row: False
 ) -> tuple[int, int, int]:
     """(removed, withheld, followed): what a source that was listed to its end does not hold any more, `of` so many
     files that were there before. What `follow` says has only moved goes without being missed."""
@@ -174,7 +174,7 @@ def remove_unseen(
     return len(going) - followed, len(missing) if withheld else 0, followed
 
 
-def _awkward(ledger: Ledger, source: Archive) -> Iterator[FileReport]:
+def _awkward(ledger: Holdings, source: Archive) -> Iterator[FileReport]:
     fine = {Status.INDEXED, Status.NO_TEXT}  # pages without words are many in any Wikipedia
     for row in ledger.files_under(source.prefix, [status for status in Status if status not in fine]):
         yield FileReport(row.name, row.outcome)

@@ -11,14 +11,16 @@ stopped anywhere is continued by the next: whatever was acknowledged is found un
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Protocol
 
+from rag.errors import UsageError
 from rag.index.chunk import chunk
 from rag.index.embedding import vectors_of
-from rag.index.ledger import Ledger
 from rag.index.rows import FileRow, digest
+from rag.index.seams import Holdings
 from rag.types import Document, Embedder, Entry, FileReport, Outcome, Passage, Reading, Source, Status, SyncReport
 
 WINDOW = 2048  # passages embedded together: enough to sort by length, few enough to lose when stopped
@@ -27,6 +29,9 @@ PATIENCE = 5.0  # seconds after which a window is closed, however small it is
 CHECKPOINT = 20_000  # new passages, after which a generation is published in between
 GONE_SHARE = 0.2  # more than this share of the files gone at once looks like a missing drive
 FINAL = {Status.INDEXED, Status.UNSUPPORTED, Status.LIMIT}  # outcomes that another reader would not change
+
+
+Holding = Callable[[Collection[str]], Set[str]]
 
 
 class Progress(Protocol):
@@ -65,8 +70,8 @@ class Plan:
         return [{"action": action, "document": name} for action, name in steps]
 
 
-def plan(known: Mapping[bytes, FileRow], source: Source, has: Callable[[str], bool], prune: bool) -> Plan:
-    """Compares what the source holds with `known`; `has(version)` tells whether content is stored already."""
+def plan(known: Mapping[bytes, FileRow], source: Source, holding: Holding, prune: bool) -> Plan:
+    """Compares what the source holds with `known`; `holding` tells which contents are stored already."""
     result = Plan()
     fresh: list[Entry] = []
     seen: set[bytes] = set()
@@ -84,7 +89,7 @@ def plan(known: Mapping[bytes, FileRow], source: Source, has: Callable[[str], bo
             fresh.append(entry)
     covered = [row for key, row in known.items() if source.covers(key)]
     gone = [row for row in covered if row.key not in seen]
-    _sort_fresh(result, fresh, known, gone, has)
+    _sort_fresh(result, fresh, known, gone, holding({entry.version for entry in fresh}))
     moved = {old for old, _ in result.moves}
     gone = [row for row in gone if row.key not in moved]
     missing = [row for row in gone if not source.excludes(row.key)]
@@ -99,7 +104,7 @@ def _sort_fresh(
     fresh: Sequence[Entry],
     known: Mapping[bytes, FileRow],
     gone: Sequence[FileRow],
-    has: Callable[[str], bool],
+    stored: Set[str],
 ) -> None:
     departed = {row.version: row.key for row in reversed(gone) if _holds(row)}
     reading: set[str] = set()
@@ -112,7 +117,7 @@ def _sort_fresh(
         result.added += row is None
         result.unchanged += again
         result.changed += row is not None and not again
-        if entry.version and (entry.version in reading or (has(entry.version) and not again)):
+        if entry.version and (entry.version in reading or (entry.version in stored and not again)):
             result.twins.append(entry)
         else:
             result.read.append(entry)
@@ -131,7 +136,7 @@ def _worth_retrying(row: FileRow, reader: str) -> bool:
 
 
 def sync(
-    ledger: Ledger,
+    ledger: Holdings,
     source: Source,
     embedder: Embedder,
     *,
@@ -146,7 +151,7 @@ def sync(
     """
     began = time.monotonic()
     known = {row.key: row for row in ledger.files()}
-    todo = plan(known, source, ledger.holds, prune)
+    todo = plan(known, source, ledger.holding, prune)
     writer = advance(ledger, source, embedder, todo, known, progress, checkpoint)
     with ledger.transaction():
         for row in todo.gone:
@@ -158,7 +163,7 @@ def sync(
 
 
 def advance(
-    ledger: Ledger,
+    ledger: Holdings,
     source: Source,
     embedder: Embedder,
     todo: Plan,
@@ -170,10 +175,11 @@ def advance(
     """All that a plan says, but for what it removes. `cut` makes passages of a document, where that was not done as
     ever."""
     unpublished = 0
-    for old, entry in todo.moves + todo.relabels:
-        _relabel(ledger, entry, known[old])
-    for entry in todo.troubled:
-        _keep(ledger, entry, known[entry.key])
+    with ledger.together(()):
+        for old, entry in todo.moves + todo.relabels:
+            _relabel(ledger, entry, known[old])
+        for entry in todo.troubled:
+            _keep(ledger, entry, known[entry.key])
     writer = Writer(ledger, embedder, source.reader, known, _holders(todo.twins, known), progress, cut)
     for passages in writer.write(source, todo.read):
         unpublished += passages
@@ -181,12 +187,26 @@ def advance(
             checkpoint()
             unpublished = 0
     # Whoever was to hold a twin's content may have failed to: such a twin is read itself.
-    for _ in writer.write(source, [entry for entry in todo.twins if not writer.link(entry)]):
+    with ledger.together([entry.version for entry in todo.twins]):
+        left = [entry for entry in todo.twins if not writer.link(entry)]
+    for _ in writer.write(source, left):
         pass
     return writer
 
 
-def reported(todo: Plan, source: Source, collection: str, ledger: Ledger | None) -> SyncReport:
+def require_something(source: Source, root: Path | None, held: Callable[[Source], bool]) -> None:
+    """An empty folder is a mistake, unless something of it is `held` from before: then the sync decides."""
+    if next(source.scan(), None) is not None or source.unread or held(source):
+        return
+    if root and not root.exists():
+        raise UsageError(f"{root}: no such file or folder. Nothing was changed; check the path.")
+    raise UsageError(
+        f"{root or 'The source'} holds no documents. Nothing was changed; name a folder that has some, and "
+        "look at --include and --exclude if you gave them."
+    )
+
+
+def reported(todo: Plan, source: Source, collection: str, ledger: Holdings | None) -> SyncReport:
     """A plan in figures, with how each file stands in the ledger; what was embedded, and how long it took, is 0."""
     rows = ledger.files() if ledger else ()
     return SyncReport(
@@ -222,14 +242,14 @@ def _kept_although_missing(todo: Plan) -> list[str]:
     return [f"Missing, and kept: {', '.join(names[:5])}{more}"] if names else []
 
 
-def _relabel(ledger: Ledger, entry: Entry, row: FileRow) -> None:
+def _relabel(ledger: Holdings, entry: Entry, row: FileRow) -> None:
     """The same content under another key or name: nothing is read and nothing embedded."""
     with ledger.transaction():
         ledger.drop_file(row.key)
         ledger.put_file(entry, row.reader, row.outcome, row.document)
 
 
-def _keep(ledger: Ledger, entry: Entry, row: FileRow) -> None:
+def _keep(ledger: Holdings, entry: Entry, row: FileRow) -> None:
     """A file that cannot be opened just now is not gone: the version read before goes on answering, and says so."""
     if entry.problem:
         reason = f"{entry.problem.reason}; the version indexed before still answers"
@@ -255,7 +275,7 @@ class Writer:
 
     def __init__(
         self,
-        ledger: Ledger,
+        ledger: Holdings,
         embedder: Embedder,
         reader: str,
         known: Mapping[bytes, FileRow],
@@ -282,8 +302,10 @@ class Writer:
             self._progress.plan(size, len(entries))
         for window in _windows(self._chunked(reading) for reading in source.read(entries)):
             vectors = self._vectors([passage for _, passages in window for passage in passages])
-            for reading, passages in window:
-                self._record(reading, passages, vectors)
+            with self._ledger.together([reading.entry.version for reading, _ in window]):
+                for reading, passages in window:
+                    self._record(reading, passages, vectors)
+            for reading, _ in window:
                 done += reading.entry.size
                 if self._progress:
                     self._progress.documents(done, size, reading.entry.name)
@@ -331,8 +353,11 @@ class Writer:
     def _put(self, entry: Entry, outcome: Outcome, document: int | None) -> None:
         self._ledger.put_file(entry, self._reader, outcome, document)
         old = self._known.get(entry.key)
-        if old and old.document != document and old.version not in self._awaited:
-            self._ledger.forget(old.version, old.document)
+        if old and old.document != document:
+            if old.version in self._awaited:
+                self._ledger.release(old.document)
+            else:
+                self._ledger.forget(old.version, old.document)
 
 
 def _honest(outcome: Outcome, document: int | None) -> Outcome:

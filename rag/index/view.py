@@ -86,7 +86,7 @@ class View:
     def _takes(self, card: Card) -> bool:
         if self._only is not None and card.origin is not self._only:
             return False
-        return self._pattern is None or _matches(card.name, self._pattern)
+        return self._pattern is None or matches(card.name, self._pattern)
 
     def _allowed(self, among: Sequence[int] | None) -> list[int] | None:
         if self._pattern is None and self._only is None:
@@ -120,7 +120,7 @@ class View:
             wanted = min(2 * wanted, len(self._snapshot))
 
 
-def _matches(name: str, pattern: str) -> bool:
+def matches(name: str, pattern: str) -> bool:
     """A glob over the name, over one of its folders, or over its last part."""
     pattern = pattern.rstrip("/")
     parts = name.split("/")

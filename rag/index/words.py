@@ -31,7 +31,7 @@ class WordIndex:
         builder.add_text_field("text", tokenizer_name=ANALYZER, index_option="freq")
         self._schema = builder.build()
         self._index = tantivy.Index(self._schema, path=str(folder) if folder else None)
-        self._analyzer = _analyzer(tantivy)
+        self._analyzer = analyzer()
         self._index.register_tokenizer(ANALYZER, self._analyzer)
         self._searcher = self._index.searcher()
 
@@ -92,7 +92,10 @@ class WordIndex:
         return tantivy.Query.boolean_query([(tantivy.Occur.Must, query), (tantivy.Occur.Must, among)])
 
 
-def _analyzer(tantivy: Any) -> Any:
+def analyzer() -> Any:
+    """What makes terms of a text: `analyzer().analyze(text)`, in the text's order, as often as they stand there."""
+    import tantivy
+
     steps = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
     for step in (
         tantivy.Filter.remove_long(60),

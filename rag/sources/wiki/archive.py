@@ -50,7 +50,7 @@ class Archive:
         except (NoZimError, NoDumpError, ChildError, OSError) as error:
             raise UsageError(f"{path} cannot be read: {error}. Nothing was changed; get the file again.") from error
         self.prefix = self._book.prefix.encode()
-        self._path = path
+        self.path = path
         self._limit = limit
         self._namespaces = frozenset(namespaces)
         self._whole = False
@@ -86,7 +86,7 @@ class Archive:
                     yield block, pages
         except (NoZimError, NoDumpError, OSError) as error:
             advice = "What was read before is indexed; get the file again, and run the same command to go on."
-            raise UsageError(f"{self._path} is damaged: {error}. {advice}") from error
+            raise UsageError(f"{self.path} is damaged: {error}. {advice}") from error
         self._whole = True
 
     def _counts(self, page: Listed) -> bool:
