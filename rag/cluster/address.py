@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from rag.errors import NetworkError, UsageError
@@ -37,8 +37,8 @@ def checked(address: str) -> str:
     """As Ray takes it. Raises UsageError for what is no address, before anything is loaded."""
     if address.startswith(CLIENT):
         raise UsageError(
-            f"{address} is for Ray's client, through which documents would pass twice. Nothing was done; run `rag index` "
-            f"on a machine of the cluster, and give --ray (RAG_RAY) as {FORM}."
+            f"{address} is for Ray's client, through which documents would pass twice. Nothing was done; run `rag "
+            f"index` on a machine of the cluster, and give --ray (RAG_RAY) as {FORM}."
         )
     host, colon, port = address.rpartition(":")
     if address not in (LOCAL, AUTO) and not (host and colon and port.isdecimal() and 0 < int(port) < 65536):
@@ -51,16 +51,19 @@ def joined(address: str) -> Iterator[Cluster]:
     """Part of the cluster at `address`, or of one that is made here and goes again ("local"). Raises UsageError without
     the library or the cluster."""
     os.environ.update(_ENVIRONMENT)  # before it is loaded
+    if address == LOCAL:  # for whoever has it; otherwise Ray would keep one in the user's home
+        os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # on the loopback interface, whatever the system
     try:
         import ray.data
     except ImportError as error:
         raise UsageError(
-            "Ray is missing, which --ray (RAG_RAY) works with. Nothing was done; pip install 'beluga-rag[scale]' on this "
-            "machine and on every one of the cluster."
+            "Ray is missing, which --ray (RAG_RAY) works with. Nothing was done; pip install 'beluga-rag[scale]' on "
+            "this machine and on every one of the cluster."
         ) from error
     _reach(checked(address))
     _quieten()
-    folder = tempfile.mkdtemp(prefix="rag-ray-", dir="/tmp") if address == LOCAL else ""  # noqa: S108 - short: sockets
+    folder = tempfile.mkdtemp(prefix="rag-ray-", dir="/tmp") if address == LOCAL else ""
     try:
         _init(ray, address, folder)
         try:
@@ -74,15 +77,24 @@ def joined(address: str) -> Iterator[Cluster]:
 
 def _init(ray: Any, address: str, folder: str) -> None:
     how: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL, "ignore_reinit_error": False}
+    host = "127.0.0.1" if address == LOCAL else address.rpartition(":")[0]
+    if host.startswith("127."):  # Ray would take another of this machine's addresses, and show itself to others
+        how["_node_ip_address"] = host
     if address == LOCAL:  # at least two, so that reading and embedding do not wait for each other
         how |= {"include_dashboard": False, "_temp_dir": folder, "num_cpus": max(2, os.cpu_count() or 1)}
     try:
         ray.init(address=address, **how)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+    except (ConnectionError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
         told = " ".join(str(error).split())
+        if "uthenticat" in told or "AuthToken" in told:
+            raise UsageError(
+                f"The Ray cluster at {address} wants its token. Nothing was done; set RAY_AUTH_MODE=token, and "
+                "RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH to the one that it was started with (~/.ray/auth_token on its "
+                "head)."
+            ) from error
         raise UsageError(
-            f"No Ray cluster can be joined at {address} ({told[:300]}). Nothing was done; start one (ray start --head, and "
-            "on the other machines ray start --address=HOST:PORT), and run this command on one of its machines."
+            f"No Ray cluster can be joined at {address} ({told[:300]}). Nothing was done; start one (ray start --head, "
+            "and on the other machines ray start --address=HOST:PORT), and run this command on one of its machines."
         ) from error
 
 
@@ -95,8 +107,8 @@ def _reach(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), ANSWERS).close()
     except OSError as error:
         raise NetworkError(
-            f"No Ray cluster answers at {address} ({error.strerror or error}). Nothing was done; see that its head runs "
-            "there (ray start --head), and that --ray (RAG_RAY) names it."
+            f"No Ray cluster answers at {address} ({error.strerror or error}). Nothing was done; see that its head "
+            "runs there (ray start --head), and that --ray (RAG_RAY) names it."
         ) from error
 
 
@@ -114,8 +126,3 @@ def _of(ray: Any) -> Cluster:
 def _quieten() -> None:
     for name in ("ray", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-
-
-def here() -> Path:
-    """What Ray's processes on this machine have to find our code by."""
-    return Path(__file__).resolve().parents[2]

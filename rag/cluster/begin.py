@@ -44,9 +44,8 @@ def by_cluster(
     model = compose.embedders_name(config)
     by = compose.named_embedder(config, model)
     store = compose.on_server(config, waiting)
-    with joined(address) as cluster:
-        if config.device == "cpu":
-            cluster = replace(cluster, gpus=0)
+    with joined(address) as there:
+        cluster = replace(there, gpus=0) if config.device == "cpu" else there
         found = []
         for source, wanted in zip(sources, all_wanted, strict=True):
             if divided(source, wanted):

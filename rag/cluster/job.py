@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -41,8 +40,8 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredJob:
-    """Crosses to other machines, secrets and all, in Ray's own messages: encrypt those (RAY_USE_TLS) where the network is
-    not to be trusted."""
+    """Crosses to other machines, secrets and all, in Ray's own messages: encrypt those (RAY_USE_TLS) where the network
+    is not to be trusted."""
 
     config: Config
     wanted: Wanted
@@ -85,8 +84,8 @@ class ConfiguredJob:
     def _require(self, same: bool, here: str, there: str) -> None:
         if not same:
             raise UsageError(
-                f"The machine {socket.gethostname()} {here}, and {self.sight.seen_by}, which began, has {there}. What was "
-                "acknowledged is safe; install the same on every machine of the cluster, and run again."
+                f"The machine {socket.gethostname()} {here}, and {self.sight.seen_by}, which began, has {there}. What "
+                "was acknowledged is safe; install the same on every machine of the cluster, and run again."
             )
 
 
@@ -96,9 +95,7 @@ def divided(source: object, wanted: Wanted) -> bool:
 
     if isinstance(source, Corpus):
         raise UsageError(
-            f"{wanted.path} is the corpus of a question set, a single file that one process reads. Nothing was changed; "
-            "leave --ray (RAG_RAY) out, or name a folder, a ZIM archive or an XML dump."
+            f"{wanted.path} is the corpus of a question set, a single file that one process reads. Nothing was "
+            "changed; leave --ray (RAG_RAY) out, or name a folder, a ZIM archive or an XML dump."
         )
     return all(hasattr(source, name) for name in ("shares", "leads", "entries"))
-
-

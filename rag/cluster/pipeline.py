@@ -4,10 +4,11 @@
     map tasks      prepare a parcel, wherever a processor is free
     pool of actors embed it and write it to the store, on a GPU each, or else on a processor
 
-A row is a parcel, and a block of one row: a task takes one and gives one, so that what Ray does again after a machine has
-died replaces exactly what was lost. (Blocks that a task gave several of would be counted off against those that it gave
-before, although what is left to do has changed.) Ray holds back whoever is ahead of the others; what is on its way never
-takes more than the share of the cluster's object store that Ray Data allows itself, and spills to disk before it fails.
+A row is a parcel, and a block of one row: a task takes one and gives one, so that what Ray does again after a machine
+has died replaces exactly what was lost. (Blocks that a task gave several of would be counted off against those that it
+gave before, although what is left to do has changed.) Ray holds back whoever is ahead of the others; what is on its way
+never takes more than the share of the cluster's object store that Ray Data allows itself, and spills to disk before it
+fails.
 """
 
 from __future__ import annotations

@@ -94,8 +94,8 @@ def _passed(
             return tally
         earlier = tally
     raise NetworkError(
-        f"The cluster lost work {PASSES} times in a row. What was acknowledged is safe, and nothing was removed; look at "
-        "the cluster's logs (ray logs), then run the same command again: it goes on where it was."
+        f"The cluster lost work {PASSES} times in a row. What was acknowledged is safe, and nothing was removed; look "
+        "at the cluster's logs (ray logs), then run the same command again: it goes on where it was."
     )
 
 

@@ -31,8 +31,8 @@ class Sight:
         return cls(path, socket.gethostname(), None, names)
 
     def require(self) -> None:
-        """Raises UsageError on a machine that sees something else there. A folder may change meanwhile: one name that is
-        still in it will do."""
+        """Raises UsageError on a machine that sees something else there. A folder may change meanwhile: one name that
+        is still in it will do."""
         try:
             if self.size is not None:
                 if self.path.stat().st_size == self.size:
@@ -47,7 +47,7 @@ class Sight:
         except OSError as error:
             why = str(error.strerror)
         raise UsageError(
-            f"The machine {socket.gethostname()} does not see {self.path} as {self.seen_by} does: {why}. Nothing was taken "
-            "for removed. Mount the same files under the same path on every machine of the cluster, and run again: it "
-            "goes on where it was."
+            f"The machine {socket.gethostname()} does not see {self.path} as {self.seen_by} does: {why}. Nothing was "
+            "taken for removed. Mount the same files under the same path on every machine of the cluster, and run "
+            "again: it goes on where it was."
         )

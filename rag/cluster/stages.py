@@ -4,15 +4,15 @@
     prepare   look up what the store knows of a parcel, read what is new, and cut it into passages
     record    embed that, and write it to the store
 
-Each takes one thing and gives one thing, and may be done twice: a machine that dies is replaced by another one that does
-the same again, and what is written twice is there once. Plan, passages, vectors and records are made by what makes
+Each takes one thing and gives one thing, and may be done twice: a machine that dies is replaced by another one that
+does the same again, and what is written twice is there once. Plan, passages, vectors and records are made by what makes
 them on one machine (`rag.index.sync`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from rag.index.chunk import chunk
@@ -51,7 +51,7 @@ class Parcel:
     number: int
     leads: tuple[Lead, ...]
     last: bool = False
-    found: Found = Found()
+    found: Found = field(default_factory=Found)
 
 
 Cut = tuple[str, str, int | None, int, int]  # a passage without what its document knows

@@ -46,8 +46,8 @@ class Tally:
         self.embedded += earlier.embedded
 
     def whole(self, shares: Sequence[Share]) -> bool:
-        """Whether there is a receipt for every parcel of every share. Where one is missing, nothing is known of what was
-        in it, and nothing may be taken for removed."""
+        """Whether there is a receipt for every parcel of every share. Where one is missing, nothing is known of what
+        was in it, and nothing may be taken for removed."""
         sql = "SELECT count(*), max(CASE WHEN last THEN number END) FROM receipts WHERE share = ?"
         counts = (self._db.execute(sql, [str(share)]).fetchone() for share in shares)
         return all(last is not None and count == last + 1 for count, last in counts)

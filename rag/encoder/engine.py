@@ -19,8 +19,8 @@ BATCH_TOKENS = 1024  # some 50 ms of one core, so that Ctrl-C is heard; larger b
 
 
 class Engine:
-    """An openvino.Model on all cores, or on so many `threads`, one batch a core; in bfloat16 where the processor has it,
-    else in float32."""
+    """An openvino.Model on all cores, or on so many `threads`, one batch a core; in bfloat16 where the processor has
+    it, else in float32."""
 
     def __init__(self, model: Any, threads: int = 0) -> None:
         import openvino

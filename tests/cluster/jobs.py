@@ -14,6 +14,8 @@ from conftest import WordEmbedder
 from rag.cluster.sight import Sight
 from rag.cluster.stages import Job, Prepared, Receipt, parcels, prepare, record
 from rag.index.ledger import Ledger
+from rag.index.milvus.address import address
+from rag.index.milvus.collection import MilvusCollection
 from rag.index.seams import Holdings
 from rag.sources.divided import Divided, Share
 from rag.sources.folder import Folder
@@ -64,3 +66,16 @@ def twice(job: Job, shares: Sequence[Share]) -> Iterator[Receipt]:
             told.append(record(store, embedder, prepare(job, reading, store, embedder, parcel)))
         told += [record(store, embedder, prepared) for prepared in reversed(first)]
         yield from told
+
+
+@dataclass(frozen=True)
+class ServerJob(FolderJob):
+    """Into a collection on a Milvus server, which `address` names; `store` is what lies on this machine beside it."""
+
+    address: str = ""
+
+    def collection(self) -> MilvusCollection:
+        return MilvusCollection(address(self.address, "default", {}), self.store, consistency="Strong")
+
+    def holdings(self) -> Holdings:
+        return self.collection().part()

@@ -200,7 +200,9 @@ def test_a_machine_without_the_mount_says_so_and_removes_nothing(
         mount.mkdir()
     if there == "another folder":
         (mount / "system.log").write_text("of that machine")
-    with pytest.raises(UsageError, match=r"machine \S+ does not see .*mount as \S+ does: .*Nothing was taken for removed"):
+    with pytest.raises(
+        UsageError, match=r"machine \S+ does not see .*mount as \S+ does: .*Nothing was taken for removed"
+    ):
         machines.sync(prune=True, sight=elsewhere(folder, mount))
     assert len(contents(machines.theirs)) == 10
 
@@ -256,7 +258,9 @@ def test_a_long_document_weighs_little_more_than_its_text(folder: Path, figure: 
     """It is one row, so that it is acknowledged whole: passages are places in the text, and no text of their own."""
     from ray import cloudpickle
 
-    text = "\n\n".join(f"Paragraph {n} of a long report says what {n * 7} things cost in all. " * 5 for n in range(20_000))
+    text = "\n\n".join(
+        f"Paragraph {n} of a long report says what {n * 7} things cost in all. " * 5 for n in range(20_000)
+    )
     write(folder, {"long.txt": text})
     job = FolderJob(folder, folder.parent / "ledger", Sight.of(folder))
     with closing(Ledger.create(job.store, WordEmbedder().fingerprint)) as ledger:

@@ -96,9 +96,9 @@ class DumpBook:
         path = self._dump.path
         if not self._dump.divisible:
             raise UsageError(
-                f"{path} is a single bz2 stream, which can only be unpacked from its beginning, by one process. Nothing "
-                "was changed; unpack it (bunzip2 -k), take the dump whose name ends in -multistream.xml.bz2, or leave "
-                "--ray out."
+                f"{path} is a single bz2 stream, which can only be unpacked from its beginning, by one process. "
+                "Nothing was changed; unpack it (bunzip2 -k), take the dump whose name ends in -multistream.xml.bz2, "
+                "or leave --ray out."
             )
         size = path.stat().st_size
         step = max(SMALLEST_SHARE, -(-size // max(1, wanted)))
