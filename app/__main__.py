@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(run=_serve)
     parser.add_argument("--indexes", metavar="DIR", help="where collections live (default: indexes/)")
     parser.add_argument("--collection", metavar="NAME", help='which collection is shown first (default: "default")')
+    parser.add_argument("--store", metavar="URI", help="a Milvus server that holds it: milvus://HOST:19530/NAME")
     parser.add_argument("--port", default=PORT, metavar="N", help=f"port to listen on (default: {PORT}; 0: any)")
     parser.add_argument("--host", default=HOST, help=f"address to listen on (default: {HOST}); others need a login")
     parser.add_argument("--url", default="", help="the address that people open, where a proxy stands in front")
@@ -102,7 +103,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _config(options: argparse.Namespace) -> Config:
-    return Config.from_environment(indexes=options.indexes, collection=options.collection)
+    return Config.from_environment(
+        indexes=options.indexes, collection=options.collection, store=getattr(options, "store", None)
+    )
 
 
 def _serve(options: argparse.Namespace) -> None:
@@ -116,6 +119,7 @@ def _serve(options: argparse.Namespace) -> None:
     config = _config(options)
     os.environ["RAG_INDEXES"] = str(Path(config.indexes).absolute())  # pages take their settings from here
     os.environ["RAG_COLLECTION"] = config.collection
+    os.environ["RAG_STORE"] = config.store
     serve(config, place)
 
 

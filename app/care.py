@@ -17,12 +17,13 @@ from app import following, shared, uploads, wording, work
 from app.views import line, literal
 from rag.config import Config
 from rag.errors import RagError
-from rag.index.collection import LEDGER, Collection
+from rag.index.collection import LEDGER
+from rag.index.seams import Store
 from rag.jobs.job import Job, State
 from rag.terminal import counted
 
 
-def show(config: Config, collection: Collection, info: Mapping[str, Any]) -> None:
+def show(config: Config, collection: Store, info: Mapping[str, Any]) -> None:
     with st.expander("Look after it", icon=":material/handyman:", key=f"care for {config.collection}"):
         if info["writer"]:
             st.caption(literal(f"A process is writing: {info['writer']}."))
@@ -35,7 +36,7 @@ def show(config: Config, collection: Collection, info: Mapping[str, Any]) -> Non
         _room(config, collection, info)
 
 
-def rescue(config: Config, collection: Collection) -> None:
+def rescue(config: Config, collection: Store) -> None:
     """What can be done where a collection cannot be read."""
     busy = following.is_busy(config)
     with st.container(horizontal=True):
@@ -49,11 +50,13 @@ def verified(config: Config, result: Mapping[str, Any]) -> None:
         return
     for problem in result["problems"]:
         st.text(line(problem), width="stretch")
-    if st.button("Repair it", type="primary", disabled=following.is_busy(config)):
+    if not config.store and st.button("Repair it", type="primary", disabled=following.is_busy(config)):
         following.start(config, work.repair(config))
 
 
 def _repair(config: Config, busy: bool) -> None:
+    if config.store:  # which has nothing that it could be rebuilt from
+        return
     about = "Rebuilds the indexes from the ledger; needs neither the documents nor a model."
     if st.button("Repair", icon=":material/build:", disabled=busy, help=about):
         following.start(config, work.repair(config))
@@ -62,11 +65,12 @@ def _repair(config: Config, busy: bool) -> None:
 # --------------------------------------------------------------------------------------------------- room
 
 
-def _room(config: Config, collection: Collection, info: Mapping[str, Any]) -> None:
+def _room(config: Config, collection: Store, info: Mapping[str, Any]) -> None:
     st.caption(
         literal(
             f"{counted(info['documents'], 'document')} in {counted(info['passages'], 'passage')}, embedded by "
-            f"{info['model']}. Room on disk: {wording.size(info['bytes'])}."
+            f"{info['model']}. "
+            + (f"Room on disk: {wording.size(info['bytes'])}." if info["bytes"] else info["folder"])
         )
     )
     uploaded = uploads.folder(config.indexes, config.collection)
@@ -128,7 +132,7 @@ def _rows(jobs: Sequence[Job]) -> dict[str, list[str]]:
     }
 
 
-def _remove(config: Config, collection: Collection, files: int, busy: bool) -> None:
+def _remove(config: Config, collection: Store, files: int, busy: bool) -> None:
     with st.popover("Remove collection", icon=":material/delete:"):
         into = uploads.folder(config.indexes, config.collection)
         kept = len(uploads.names(into))

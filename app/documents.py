@@ -12,21 +12,24 @@ import streamlit as st
 
 from app import following, opening, uploads, work
 from app.views import BADGES, literal
+from rag import compose
 from rag.config import Config
 from rag.errors import RagError
-from rag.index.collection import LEDGER, Collection
+from rag.index.seams import Store
 from rag.types import Held, Origin, Status
 
 MOST = 10_000  # rows that are shown at once
 ROWS = 12  # that are seen without scrolling
 
 Columns = dict[str, list[Any]]
+Where = tuple[Path, str, str]  # indexes, name and store of a collection
 
 
-def show(config: Config, collection: Collection, info: Mapping[str, Any], is_mine: bool) -> None:
+def show(config: Config, collection: Store, info: Mapping[str, Any], is_mine: bool) -> None:
     st.subheader("Documents", anchor=False)
     part, statuses = _filters(info)
-    wanted = (config.indexes, config.collection, _stamp(collection), part, tuple(statuses))
+    where = (config.indexes, config.collection, config.store)
+    wanted = (where, collection.state, part, tuple(statuses))
     held = _held(*wanted)
     if not held:
         st.caption("No document is called so." if part or statuses else "No documents yet.")
@@ -60,16 +63,10 @@ def _filters(info: Mapping[str, Any]) -> tuple[str, list[str]]:
     return part, list(chosen)
 
 
-def _stamp(collection: Collection) -> tuple[int, ...]:
-    """Another one whenever something was written to the ledger."""
-    files = [collection.home / LEDGER, collection.home / f"{LEDGER}-wal"]
-    looks = [os.stat(file) for file in files if file.exists()]
-    return tuple(number for look in looks for number in (look.st_mtime_ns, look.st_size))
-
-
 @st.cache_resource(show_spinner=False, max_entries=32)  # nobody changes it: it is shared as it is
-def _held(indexes: Path, name: str, stamp: tuple[int, ...], part: str, statuses: tuple[str, ...]) -> list[Held]:
-    collection = Collection(indexes, name)
+def _held(where: Where, state: object, part: str, statuses: tuple[str, ...]) -> list[Held]:
+    indexes, name, store = where
+    collection = compose.collection(Config(indexes=indexes, collection=name, store=store))
     try:
         return [one for one in collection.held(part, MOST) if not statuses or one.outcome.status in statuses]
     finally:
@@ -77,8 +74,8 @@ def _held(indexes: Path, name: str, stamp: tuple[int, ...], part: str, statuses:
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)
-def _rows(indexes: Path, name: str, stamp: tuple[int, ...], part: str, statuses: tuple[str, ...]) -> Columns:
-    held = _held(indexes, name, stamp, part, statuses)
+def _rows(where: Where, state: object, part: str, statuses: tuple[str, ...]) -> Columns:
+    held = _held(where, state, part, statuses)
     columns: Columns = {
         "Name": [one.name for one in held],
         "Status": [one.outcome.status.value for one in held],

@@ -14,6 +14,7 @@ from rag import compose
 from rag.config import Config
 from rag.errors import RagError
 from rag.index.collection import Collection
+from rag.index.seams import Store
 from rag.jobs.job import Job
 
 
@@ -42,7 +43,7 @@ def _what_goes_on(config: Config) -> None:
         adding.tell_uploads(config)
 
 
-def _what_there_is(config: Config, collection: Collection, is_mine: bool) -> None:
+def _what_there_is(config: Config, collection: Store, is_mine: bool) -> None:
     info = collection.info() if collection.exists() else {}
     if is_mine:
         adding.show(config, info)
@@ -69,8 +70,9 @@ def _choose() -> None:
         )
         if name != chosen:
             shared.go(collection=name)
-        with st.popover("New collection", icon=":material/add:"):
-            _make(there)
+        if not shared.own().store:  # whose address names the one that there is
+            with st.popover("New collection", icon=":material/add:"):
+                _make(there)
         if shared.may_change(shared.settings()):
             adding.bring_in_step(shared.settings())
 

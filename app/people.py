@@ -12,10 +12,11 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rag import compose
 from rag.compose import PEOPLE
 from rag.config import Config
 from rag.errors import StorageError, UsageError
-from rag.index.collection import LEDGER, Collection
+from rag.index.collection import LEDGER
 
 HOMES = "homes"
 READERS = "readers"
@@ -56,16 +57,21 @@ def own(config: Config, person: Person) -> Config:
     if person == LOCAL:
         return config
     folder = hashlib.sha256(person.id.encode()).hexdigest()[:32]
-    return replace(config, indexes=_common(config) / PEOPLE / HOMES / folder)
+    return replace(config, indexes=_common(config) / PEOPLE / HOMES / folder, store="")
 
 
 def collections(config: Config, person: Person) -> dict[str, Config]:
     """The settings to ask each collection by, of all that the person may read, by name. Their own go before common
-    ones of the same name."""
+    ones of the same name. What a server holds is common."""
+    if config.store and person == LOCAL:
+        return {config.collection: config}
     found = {name: own(config, person) for name in _names(own(config, person).indexes)}
     if person != LOCAL:
         beside = replace(config, indexes=_common(config))
-        found = {name: beside for name in _names(beside.indexes) if _reads(beside.indexes / name, person)} | found
+        common = {name: beside.indexes / name for name in _names(beside.indexes)}
+        if config.store:
+            common = {config.collection: compose.collection(beside).home}
+        found = {name: beside for name, home in common.items() if _reads(home, person)} | found
     return {name: replace(found[name], collection=name) for name in sorted(found)}
 
 
@@ -108,10 +114,9 @@ def _common(config: Config) -> Path:
 
 
 def _home(config: Config, name: str) -> Path:
-    collection = Collection(config.indexes, name)
-    if not collection.exists():
-        there = ", ".join(_names(config.indexes)) or "none yet"
-        raise UsageError(f"No collection {name!r} in {config.indexes}. There are: {there}.")
+    collection = compose.collection(replace(config, collection=name))
+    collection.require()
+    collection.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     return collection.home
 
 

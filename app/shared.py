@@ -21,13 +21,13 @@ from rag import compose
 from rag.answer import DEFAULT_HITS
 from rag.config import EXTRACTIVE, REMOTE, Config
 from rag.errors import RagError
-from rag.index.collection import Collection
 from rag.types import Origin
 
 if TYPE_CHECKING:
     from streamlit.navigation.page import Page
 
     from rag.answer import Asker
+    from rag.index.seams import Store
     from rag.sources.pictures import Drawer
 
 FILTERS = 16  # combinations of settings and filters that are held ready
@@ -49,14 +49,14 @@ def asker(config: Config, pattern: str, only: Origin | None, tell: Callable[[str
 
 
 @st.cache_resource(show_spinner=False)
-def _collection(indexes: Path, name: str) -> Collection:
+def _collection(indexes: Path, name: str, store: str) -> Store:
     """The one that is searched; its threads take turns. Whoever only looks makes one of their own."""
-    return Collection(indexes, name)
+    return compose.collection(Config(indexes=indexes, collection=name, store=store))
 
 
 @st.cache_resource(show_spinner=False, max_entries=FILTERS)
 def _asker(config: Config, pattern: str, only: Origin | None, _tell: Callable[[str], None]) -> Asker:
-    among = _collection(config.indexes, config.collection)
+    among = _collection(config.indexes, config.collection, config.store)
     return compose.asker(config, among, pattern or None, only, _tell)
 
 

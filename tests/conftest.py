@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.thread import _threads_queues  # type: ignore[attr-defined]
 from pathlib import Path
 
+import milvus_server
 import numpy as np
 import pytest
 
 from rag.index.collection import Collection
+from rag.index.seams import Store
 from rag.types import Document, Entry, Fingerprint, Mark, Outcome, Reading, Status
 
 DIMENSION = 64
@@ -154,7 +156,7 @@ def document(name: str, text: str) -> Document:
     return Document(name, f"shelf:{name}", name.rpartition(".")[0], text, marks)
 
 
-def contents(collection: Collection) -> set[tuple[str, str]]:
+def contents(collection: Store) -> set[tuple[str, str]]:
     """(document, passage text) of everything that can be searched."""
     view = collection.index()
     found = view.dense(np.ones(DIMENSION, dtype=np.float32), 10_000)
@@ -171,6 +173,25 @@ def collection(tmp_path: Path) -> Iterator[Collection]:
     made = Collection(tmp_path / "indexes", "default")
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URI of a small Milvus server, one for all tests."""
+    if milvus_server.MISSING:
+        pytest.skip("pymilvus and milvus-lite are not installed (the dev extra has them)")
+    with milvus_server.milvus_lite(tmp_path_factory.mktemp("milvus")) as uri:
+        yield uri
+
+
+@pytest.fixture(params=["files", "server"])
+def another(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], Store]]:
+    """Opens collections by name: in files of this machine, and again on a server."""
+    indexes = tmp_path / "indexes"
+    if request.param == "files":
+        yield from milvus_server.in_folder(indexes)
+    else:
+        yield from milvus_server.on_server(request.getfixturevalue("milvus"), indexes)
 
 
 @pytest.fixture(scope="session")

@@ -142,6 +142,11 @@ class Store(Protocol):
     def name(self) -> str: ...
 
     @property
+    def home(self) -> Path:
+        """The folder on this machine of what belongs to it."""
+        ...
+
+    @property
     def turns(self) -> AbstractContextManager[object]:
         """Threads that share it for searching take them."""
         ...
