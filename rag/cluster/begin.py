@@ -51,13 +51,13 @@ def by_cluster(
             if divided(source, wanted):
                 require_something(source, wanted.root, store.covered)
                 job = ConfiguredJob.of(config, wanted, model, by.fingerprint)
-                found.append(_sync(store, job, by, cluster, prune, progress))
+                found.append(sync_one(store, job, by, cluster, prune, progress))
             else:  # what is not there is none of the cluster's business
                 found.append(store.sync(source, by, root=source.root, prune=prune, progress=progress))
     return found
 
 
-def _sync(
+def sync_one(
     store: MilvusCollection, job: ConfiguredJob, by: Embedder, cluster: Cluster, prune: bool, progress: Progress | None
 ) -> SyncReport:
     with store.writing(by.fingerprint) as (ledger, finished):

@@ -1,4 +1,4 @@
-"""A Ray cluster on this machine: a head that works nothing, and nodes that can be killed. And a Milvus for it."""
+"""A Ray cluster on this machine alone: a head that works nothing, and nodes that can be killed."""
 
 from __future__ import annotations
 
@@ -14,17 +14,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from milvus_server import free_port
+
 TESTS = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 MEMORY = 200_000_000  # bytes of a node's object store
 HOST = "127.0.0.2"  # of this machine alone; for 127.0.0.1 Ray takes an address that others can reach
 TRIES = 4  # to start a node: Ray gives it 30 seconds, which are few on a machine that is busy
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 @dataclass
@@ -103,26 +99,3 @@ def _wait_until_open(host: str, port: int, log: Path) -> None:
         except OSError:
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.2)  # until the port is open there is no signal to wait for
-
-
-@contextmanager
-def milvus_lite(folder: Path) -> Iterator[str]:
-    """Its address. It binds all interfaces unless told."""
-    port = free_port()
-    command = [
-        str(BIN / "milvus-lite"),
-        "server",
-        "--data-dir",
-        str(folder),
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-    ]
-    log = folder.with_suffix(".log")
-    with log.open("ab") as out, subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True) as running:
-        try:
-            _wait_until_open("127.0.0.1", port, log)
-            yield f"milvus://127.0.0.1:{port}"
-        finally:
-            running.kill()
