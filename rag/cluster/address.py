@@ -6,8 +6,10 @@ import logging
 import os
 import secrets
 import shutil
+import signal
 import socket
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -50,6 +52,7 @@ def checked(address: str) -> str:
 def joined(address: str) -> Iterator[Cluster]:
     """Part of the cluster at `address`, or of one that is made here and goes again ("local"). Raises UsageError without
     the library or the cluster."""
+    _reach(checked(address))
     os.environ.update(_ENVIRONMENT)  # before it is loaded
     if address == LOCAL:  # for whoever has it; otherwise Ray would keep one in the user's home
         os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
@@ -61,11 +64,13 @@ def joined(address: str) -> Iterator[Cluster]:
             "Ray is missing, which --ray (RAG_RAY) works with. Nothing was done; pip install 'beluga-rag[scale]' on "
             "this machine and on every one of the cluster."
         ) from error
-    _reach(checked(address))
     _quieten()
     folder = tempfile.mkdtemp(prefix="rag-ray-", dir="/tmp") if address == LOCAL else ""
     try:
+        ended = signal.getsignal(signal.SIGTERM)
         _init(ray, address, folder)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, ended)  # Ray has put its own in its place
         try:
             yield _of(ray)
         finally:

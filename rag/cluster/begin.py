@@ -73,6 +73,7 @@ def sync_one(
             prune=prune,
             progress=progress,
             alive=ledger.renew,
+            settle=ledger.settle,
         )
     return report if finished else resumed(report)
 

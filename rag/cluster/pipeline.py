@@ -14,7 +14,7 @@ fails.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from rag.cluster.address import Cluster
@@ -116,14 +116,22 @@ def _equipment(job: Job) -> tuple[Divided, Holdings, Embedder]:
 
 
 class _Embedding:
-    """An actor, with the model in memory."""
+    """An actor, with the model in memory from its first parcel on: then what is wrong with it is told as any error."""
 
     def __init__(self, job: Job, device: str) -> None:
-        self._store = job.holdings()
-        self._embedder = job.embedder(device, threads=1)
+        self._job = job
+        self._device = device
 
     def __call__(self, row: Row) -> Row:
         return {"receipt": record(self._store, self._embedder, row["prepared"])}
+
+    @cached_property
+    def _store(self) -> Holdings:
+        return self._job.holdings()
+
+    @cached_property
+    def _embedder(self) -> Embedder:
+        return self._job.embedder(self._device, threads=1)
 
 
 def _explained(error: BaseException) -> BaseException:

@@ -38,13 +38,16 @@ def sync(
     prune: bool = False,
     progress: Progress | None = None,
     alive: Callable[[], object] = lambda: None,
+    settle: Callable[[], object] = lambda: None,
 ) -> SyncReport:
     """As `rag.index.sync.sync`, whoever does the work. The report lists only files that there is something to say of.
-    `alive` is called now and then: the ledger is in use although nothing is written through it."""
+    `alive` is called now and then: the ledger is in use although nothing is written through it; `settle` when all that
+    others have written is there, for the ledger to see it."""
     began = time.monotonic()
     source = job.source()
     before = ledger.count_at(source.prefix)
     with closing(_passed(job, source.shares(shares), ledger, pipeline, progress, alive)) as tally:
+        settle()
         source.believe(tally.found)
         seen = _Seen(source)
         embedded = tally.embedded

@@ -135,7 +135,7 @@ def speed(folder: Path, workers: int, model: str) -> None:
             job = ServerJob(folder, Path(work), Sight.of(folder), (), f"{uri}/bench")
             store, by = job.collection(), WordEmbedder()
             with store.writing(by.fingerprint) as (ledger, _):
-                how = {"shares": 1, "collection": "bench", "alive": ledger.renew}
+                how = {"shares": 1, "collection": "bench", "alive": ledger.renew, "settle": ledger.settle}
                 report = run.sync(job, ledger, by, Pipeline(there), **how)  # type: ignore[arg-type]
         else:
             config = Config(indexes=Path(work), store=f"{uri}/bench", collection="bench")

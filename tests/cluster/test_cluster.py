@@ -76,7 +76,7 @@ def documents(folder: Path, count: int) -> Path:
 def synced(job: ServerJob, nodes: Nodes, progress: Kills | None = None, prune: bool = False) -> SyncReport:
     how = {"shares": 4, "collection": "default", "progress": progress, "prune": prune}
     with joined(nodes.address) as there, job.collection().writing(WordEmbedder().fingerprint) as (ledger, _):
-        return run.sync(job, ledger, WordEmbedder(), Pipeline(there), alive=ledger.renew, **how)  # type: ignore[arg-type]
+        return run.sync(job, ledger, WordEmbedder(), Pipeline(there), alive=ledger.renew, settle=ledger.settle, **how)  # type: ignore[arg-type]
 
 
 def same_as_from_nothing(job: ServerJob, indexes: Path) -> None:
