@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import secrets
@@ -10,8 +11,8 @@ import signal
 import socket
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,10 +30,11 @@ _ENVIRONMENT = {
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """What there is of a cluster that was joined."""
+    """What there is of a cluster that was joined. `machines` are those that work: how many of them there are now."""
 
     cpus: int
     gpus: int
+    machines: Callable[[], int]
 
 
 def checked(address: str) -> str:
@@ -72,7 +74,8 @@ def joined(address: str) -> Iterator[Cluster]:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, ended)  # Ray has put its own in its place
         try:
-            yield _of(ray)
+            with redirect_stdout(_Unheard()):  # Ray tells there of every process that ends
+                yield _of(ray)
         finally:
             ray.shutdown()
     finally:
@@ -119,13 +122,24 @@ def _reach(address: str) -> None:
 
 def _of(ray: Any) -> Cluster:
     there = ray.cluster_resources()
-    cluster = Cluster(int(there.get("CPU", 0)), int(there.get("GPU", 0)))
+    cluster = Cluster(int(there.get("CPU", 0)), int(there.get("GPU", 0)), lambda: _machines(ray))
     if cluster.cpus < 2:
         raise UsageError(
             f"The Ray cluster has {cluster.cpus} processors to give away; it takes two, one to read and one to embed. "
             "Nothing was done; add machines (ray start --address=HOST:PORT), or start them with --num-cpus=2."
         )
     return cluster
+
+
+def _machines(ray: Any) -> int:
+    return sum(bool(node["Alive"]) for node in ray.nodes())
+
+
+class _Unheard(io.TextIOBase):
+    """Where words go that nobody is to read."""
+
+    def write(self, text: str) -> int:
+        return len(text)
 
 
 def _quieten() -> None:

@@ -60,6 +60,7 @@ def by_cluster(
 def sync_one(
     store: MilvusCollection, job: ConfiguredJob, by: Embedder, cluster: Cluster, prune: bool, progress: Progress | None
 ) -> SyncReport:
+    machines = cluster.machines()
     with store.writing(by.fingerprint) as (ledger, finished):
         if job.wanted.root is not None:
             ledger.add_root(job.wanted.root)
@@ -75,6 +76,9 @@ def sync_one(
             alive=ledger.renew,
             settle=ledger.settle,
         )
+    if (lost := machines - cluster.machines()) > 0:
+        told = f"{lost} of {machines} machines were lost meanwhile; the others did their work again."
+        report = replace(report, notes=(*report.notes, told))
     return report if finished else resumed(report)
 
 

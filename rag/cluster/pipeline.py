@@ -53,15 +53,14 @@ class Pipeline:
 
         _set_options(ray.data.DataContext.get_current())
         listed = ray.data.read_datasource(_listing(job, shares), num_cpus=0, override_num_blocks=len(shares))
-        read = listed.map(_prepared, fn_args=(job,), num_cpus=1)
+        # Arguments of its own, though none are given: otherwise Ray makes one stage of this and the next.
+        read = listed.map(_prepared, fn_args=(job,), num_cpus=1, ray_remote_args_fn=dict)
         gpus = self._cluster.gpus
         most = gpus or max(1, self._cluster.cpus - 1)
         pool = ray.data.ActorPoolStrategy(min_size=1, max_size=most, max_tasks_in_flight_per_actor=2)
-        # Said although it is Ray Data's own choice: actors and reading would be one, if they asked for the same.
-        lasting = {"max_restarts": -1, "max_task_retries": -1}
         where = {"num_gpus": 1} if gpus else {"num_cpus": 1}
         made = (job, "cuda" if gpus else "cpu")
-        return read.map(_Embedding, fn_constructor_args=made, compute=pool, **where, **lasting)
+        return read.map(_Embedding, fn_constructor_args=made, compute=pool, **where)
 
 
 def _set_options(context: Any) -> None:
@@ -110,7 +109,7 @@ def _prepared(row: Row, job: Job) -> Row:
 
 
 @lru_cache(maxsize=1)
-def _equipment(job: Job) -> tuple[Divided, Holdings, Embedder]:
+def _equipment(job: Any) -> tuple[Divided, Holdings, Embedder]:
     """Of a process that reads, for all that it reads."""
     return job.source(), job.holdings(), job.embedder("cpu")
 

@@ -50,6 +50,7 @@ def sync(
         settle()
         source.believe(tally.found)
         seen = _Seen(source)
+        _join(ledger, tally)
         embedded = tally.embedded
         for _, writer in by_slices(ledger, seen, tally.twins(), embedder, prune, progress):
             embedded += writer.embedded
@@ -102,14 +103,29 @@ def _passed(
     )
 
 
+def _join(ledger: Holdings, tally: Tally) -> None:
+    """Content that two machines have read at the same time is one document again, that of the first file by its "
+    "path."""
+    for keys in tally.doubles():
+        rows = [row for row in ledger.files_at(keys).values() if row.document is not None]
+        first = min(rows, key=lambda row: row.key, default=None)
+        apart = [row for row in rows if first and row.version == first.version and row.document != first.document]
+        if first and apart:
+            with ledger.transaction():
+                for row in apart:
+                    entry = Entry(row.key, row.name, row.uri, row.version, row.size)
+                    ledger.put_file(entry, row.reader, row.outcome, first.document)
+                    ledger.forget(row.version, row.document)
+
+
 def _show(receipt: Receipt, progress: Progress | None) -> None:
     if progress and receipt.read:
-        size = sum(size for _, size in receipt.read)
+        size = sum(entry.size for entry in receipt.read)
         progress.plan(size, len(receipt.read))
         done = 0
-        for name, bytes_ in receipt.read:
-            done += bytes_
-            progress.documents(done, size, name)
+        for entry in receipt.read:
+            done += entry.size
+            progress.documents(done, size, entry.name)
 
 
 class _Seen:

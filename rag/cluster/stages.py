@@ -74,7 +74,7 @@ class Prepared:
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """What was done of a parcel, and is in the store. `twins` have content that another file holds or was to bring:
-    they are linked to it when all of that is there. `read` are names and bytes of what was read."""
+    they are linked to it when all of that is there. `read` is what was read."""
 
     share: Share
     number: int
@@ -86,7 +86,7 @@ class Receipt:
     unchanged: int
     embedded: int
     twins: tuple[tuple[Entry, bool], ...]  # and whether it is new
-    read: tuple[tuple[str, int], ...]
+    read: tuple[Entry, ...]
 
 
 def parcels(job: Job, source: Divided, share: Share) -> Iterator[Parcel]:
@@ -140,7 +140,7 @@ def record(store: Holdings, embedder: Embedder, prepared: Prepared) -> Receipt:
         unchanged=todo.unchanged,
         embedded=writer.embedded,
         twins=tuple((entry, entry.key in prepared.new) for entry in todo.twins),
-        read=tuple((reading.entry.name, reading.entry.size) for reading in prepared.readings),
+        read=tuple(reading.entry for reading in prepared.readings),
     )
 
 

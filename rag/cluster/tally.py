@@ -19,6 +19,7 @@ class Tally:
         self._db = sqlite3.connect("", isolation_level=None)  # a file of its own that goes with the connection
         self._db.execute("CREATE TABLE receipts (share TEXT, number INT, last INT, PRIMARY KEY (share, number))")
         self._db.execute("CREATE TABLE twins (key BLOB PRIMARY KEY, version TEXT, new INT, entry TEXT, followed INT)")
+        self._db.execute("CREATE TABLE read (version TEXT, key BLOB, PRIMARY KEY (version, key)) WITHOUT ROWID")
         self._db.execute("CREATE INDEX versions ON twins (version, new, followed)")
         self.counts = {"added": 0, "changed": 0, "unchanged": 0}
         self.embedded = 0
@@ -34,6 +35,7 @@ class Tally:
         self.embedded += receipt.embedded
         rows = [(e.key, e.version, new, _as_text(e)) for e, new in receipt.twins]
         self._db.executemany("INSERT OR IGNORE INTO twins VALUES (?, ?, ?, ?, 0)", rows)
+        self._db.executemany("INSERT OR IGNORE INTO read VALUES (?, ?)", ((e.version, e.key) for e in receipt.read))
         self._found = [_added_up([*self._found, *receipt.found])]
         return True
 
@@ -43,6 +45,8 @@ class Tally:
         self.counts["unchanged"] = max(0, self.counts["unchanged"] - did)
         for name in ("added", "changed"):
             self.counts[name] += earlier.counts[name]
+        rows = earlier._db.execute("SELECT version, key FROM read")
+        self._db.executemany("INSERT OR IGNORE INTO read VALUES (?, ?)", rows)
         self.embedded += earlier.embedded
 
     def whole(self, shares: Sequence[Share]) -> bool:
@@ -55,6 +59,13 @@ class Tally:
     @property
     def found(self) -> list[Found]:
         return self._found
+
+    def doubles(self) -> Iterator[list[bytes]]:
+        """The keys of each content that was read more than once: by two machines at the same time, each of which could
+        not know of the other."""
+        often = "SELECT version FROM read WHERE version != '' GROUP BY version HAVING count(*) > 1"
+        for (version,) in self._db.execute(often):
+            yield [key for (key,) in self._db.execute("SELECT key FROM read WHERE version = ? ORDER BY key", [version])]
 
     def twins(self) -> Iterator[Entry]:
         """To be linked to what holds their content, in the order of their keys."""

@@ -27,7 +27,7 @@ class Engine:
 
         core = openvino.Core()
         precision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
-        settings = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "THROUGHPUT"}
+        settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "THROUGHPUT"}
         settings |= {"INFERENCE_NUM_THREADS": threads} if threads else {}
         compiled = core.compile_model(model, "CPU", settings)
         # One more than run at a time, so that the next batch lies ready while a finished one is read.

@@ -169,6 +169,24 @@ def test_nothing_is_removed_while_a_parcel_is_missing(folder: Path, machines: Ma
     assert contents(machines.theirs) == before
 
 
+def test_what_two_machines_have_read_at_the_same_time_is_one_document(
+    folder: Path, machines: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of them found that nobody had it yet, and does not see what the other one writes."""
+    write(folder, {**MANY, "a/twin.txt": "both the same", "z/twin.txt": "both the same"})
+
+    def at_once(job: Job, shares: Sequence[Share]) -> Iterator[Receipt]:
+        store, embedder = job.holdings(), job.embedder("cpu")
+        listed = list(parcels(job, job.source(), shares[0]))
+        read = [stages.prepare(job, job.source(), store, embedder, parcel) for parcel in listed]
+        with monkeypatch.context() as blind:
+            blind.setattr(Ledger, "document_of", lambda self, version: None)
+            yield from [stages.record(store, embedder, prepared) for prepared in reversed(read)]
+
+    machines.both(at_once)
+    assert machines.theirs.info()["documents"] == machines.ours.info()["documents"] == 11
+
+
 def test_what_is_still_there_is_not_taken_for_gone(folder: Path, machines: Machines) -> None:
     """Whoever listed the folder has missed a part of it, and does not know."""
     write(folder, MANY)
