@@ -266,11 +266,14 @@ class MilvusCollection:
     def require(self) -> None:
         """Raises UsageError unless there is such a collection."""
         if not self.exists():
-            known = sorted(filter(None, map(schema.name_of, self._server.call("list_collections"))))
-            there = f"There are: {', '.join(known)}." if known else "There are none yet; `rag index FOLDER` makes one."
-            raise UsageError(f"No collection {self.name!r} at {self.address.server}. {there}")
+            raise self._unknown()
 
     # ------------------------------------------------------------------------------------------ internals
+
+    def _unknown(self) -> UsageError:
+        known = sorted(filter(None, map(schema.name_of, self._server.call("list_collections"))))
+        there = f"There are: {', '.join(known)}." if known else "There are none yet; `rag index FOLDER` makes one."
+        return UsageError(f"No collection {self.name!r} at {self.address.server}. {there}")
 
     @cached_property
     def _analyze(self) -> Analyzer:
@@ -283,9 +286,8 @@ class MilvusCollection:
 
     def _reading(self, consistency: str = "") -> MilvusLedger:
         if self._open is None:
-            self.require()
-            layout = schema.layout_of(self._server)
-            assert layout is not None  # it was required
+            if not (layout := schema.layout_of(self._server)):
+                raise self._unknown()
             self._open = self._ledger(layout, self._consistency)
         return self._ledger(self._open.layout, consistency) if consistency else self._open
 

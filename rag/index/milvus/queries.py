@@ -17,7 +17,7 @@ from rag.index.milvus.rows import FILE, HEADER, PASSAGE, Filed, Header, hashed, 
 from rag.index.milvus.schema import REMEDY, Layout, table
 from rag.index.milvus.server import BOUNDED, STRONG, Server, among
 from rag.index.rows import FileRow
-from rag.types import Document, Mark, Outcome, Passage, Status
+from rag.types import Mark, Outcome, Passage, Status
 
 if TYPE_CHECKING:
     from rag.types import Vectors
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 ALL = 'id != ""'  # a filter that leaves everything: some servers want one
 STATE, ROOTS = "state", "roots"
 DIGESTS = 512  # that one look for vectors asks for
+
+
+Body = tuple[str, tuple[Mark, ...], tuple[Mark, ...]]
 
 
 class Queries:
@@ -103,21 +106,18 @@ class Queries:
 
     def body(self, document: int) -> tuple[str, tuple[Mark, ...]]:
         """A document's text and its marks; nothing of one that is gone."""
-        text, marks, _ = self._body(document)
+        text, marks, _ = self.bodies([document]).get(document, ("", (), ()))
         return text, marks
 
-    def _body(self, document: int) -> tuple[str, tuple[Mark, ...], tuple[Mark, ...]]:
-        where = f"document == {document} and part > 0"
-        found = sorted((int(row["part"]), row["body"]) for row in self._rows(self.documents_, where, ["part", "body"]))
-        if not found:
-            return "", (), ()
+    def bodies(self, documents: Sequence[int]) -> dict[int, Body]:
+        """Text, marks and headings of each of these documents that is there."""
+        parts: dict[int, list[tuple[int, str]]] = defaultdict(list)
+        fields = ["document", "part", "body"]
+        for row in self.server.lookup(self.documents_, "document", list(documents), fields, self._consistency):
+            if row["part"]:
+                parts[int(row["document"])].append((int(row["part"]), row["body"]))
         with self._decoded():
-            return rows.read_body([body for _, body in found])
-
-    def whole(self, filed: Filed) -> Document:
-        """The document of a file that has one."""
-        text, marks, headings = self._body(filed.row.document or 0)
-        return Document(filed.row.name, filed.row.uri, filed.title, text, marks, headings, filed.article)
+            return {id_: rows.read_body([body for _, body in sorted(found)]) for id_, found in parts.items()}
 
     # ----------------------------------------------------------------------------------------- passages
 
@@ -127,12 +127,15 @@ class Queries:
         found = self.server.lookup(self.passages_, "id", keys, ["document", "text"], self._consistency)
         return {int(row["document"]): row["text"] for row in found}
 
-    def passages_of(self, document: int) -> Iterator[tuple[str, bytes, Passage]]:
-        """(key, digest of what was embedded, passage) of a document's passages, as they are stored, in order."""
-        fields = [*PASSAGE, "digest"]
+    def passages_of(self, documents: Sequence[int]) -> dict[int, list[tuple[str, bytes, Passage]]]:
+        """(key, digest of what was embedded, passage) of each document's passages, as they are stored."""
+        found: dict[int, list[tuple[str, bytes, Passage]]] = defaultdict(list)
         nobody = Filed(FileRow(b"", "", "", "", 0, "", Outcome(Status.INDEXED), None), "", None)
-        for row in self._rows(self.passages_, f"document == {document}", fields):
-            yield row["id"], bytes.fromhex(row["digest"]), self.passage(row, "", nobody)
+        fields = [*PASSAGE, "digest"]
+        for row in self.server.lookup(self.passages_, "document", list(documents), fields, self._consistency):
+            passage = self.passage(row, "", nobody)
+            found[int(row["document"])].append((row["id"], bytes.fromhex(row["digest"]), passage))
+        return found
 
     def passage(self, row: Mapping[str, Any], name: str, filed: Filed) -> Passage:
         """From the columns PASSAGE, under a name to be shown."""

@@ -6,6 +6,7 @@ pymilvus is imported when a server is first asked, and comes with the `scale` ex
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -140,6 +141,7 @@ class Server:
 
 
 def _client(address: Address) -> Any:
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what goes wrong is said by us
     try:
         from pymilvus import MilvusClient
     except ImportError as error:
@@ -147,8 +149,10 @@ def _client(address: Address) -> Any:
             f"pymilvus is missing, which speaks to {address.server}. Nothing was done; "
             "pip install 'beluga-rag[scale]', or leave --store (RAG_STORE) out."
         ) from error
-    logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # what goes wrong is said by us
-    how: dict[str, Any] = {"secure": address.encrypted}
+    logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
+    # A ping every ten seconds, as is pymilvus' custom, is what some servers close a connection for.
+    pings = {"grpc.keepalive_time_ms": 300_000, "grpc.keepalive_permit_without_calls": False}
+    how: dict[str, Any] = {"secure": address.encrypted, "grpc_options": pings}
     files = {
         "server_pem_path" if not address.certificate else "ca_pem_path": address.authority,
         "client_pem_path": address.certificate,
