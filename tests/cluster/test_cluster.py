@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -95,6 +98,25 @@ def job_of(folder: Path, store: Path, uri: str, name: str) -> ServerJob:
     return ServerJob(folder, store, Sight.of(folder), (), f"{uri}/{name}")
 
 
+@pytest.mark.slow
+def test_rag_index_by_a_cluster_that_is_made_for_it(tmp_path: Path, milvus: str) -> None:
+    """As a user does it: the result alone on standard output, nothing left in anybody's home, and nothing to do twice."""
+    folder, home = documents(tmp_path / "documents", 70), tmp_path / "home"
+    home.mkdir()
+    environment = {**os.environ, "HOME": str(home), "PYTHONPATH": os.pathsep.join(sys.path)}
+    store = ("--store", f"{milvus}/local", "--indexes", str(tmp_path / "indexes"), "--json")
+    command = [sys.executable, "-m", "rag.cli", "index", str(folder), *store]
+    first = subprocess.run([*command, "--ray", "local"], env=environment, capture_output=True, text=True)
+    assert first.returncode == 3, first.stderr  # a file that nobody reads
+    told = json.loads(first.stdout)
+    assert (told["added"], told["passages"], first.stderr) == (71, 63, "")
+    assert [file["document"] for file in told["files"]] == ["noise.bin"]
+    assert not list(home.rglob("*token*"))
+    again = subprocess.run(command, env=environment, capture_output=True, text=True)  # by one machine
+    assert json.loads(again.stdout)["unchanged"] == 71
+
+
+@pytest.mark.torture
 def test_a_node_killed_in_the_middle_loses_nothing_and_doubles_nothing(
     tmp_path: Path, nodes: Nodes, milvus: str
 ) -> None:
