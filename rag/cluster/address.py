@@ -91,7 +91,8 @@ def _init(ray: Any, address: str, folder: str) -> None:
     if address == LOCAL:  # at least two, so that reading and embedding do not wait for each other
         how |= {"include_dashboard": False, "_temp_dir": folder, "num_cpus": max(2, os.cpu_count() or 1)}
     try:
-        ray.init(address=address, **how)
+        with _silenced():
+            ray.init(address=address, **how)
     except (ConnectionError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
         told = " ".join(str(error).split())
         if "uthenticat" in told or "AuthToken" in told:
@@ -140,6 +141,19 @@ class _Unheard(io.TextIOBase):
 
     def write(self, text: str) -> int:
         return len(text)
+
+
+@contextmanager
+def _silenced() -> Iterator[None]:
+    """Nothing on standard error, not even by native code, which says there how loud it was told to be."""
+    heard, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(heard, 2)
+        os.close(heard)
+        os.close(nowhere)
 
 
 def _quieten() -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Row = dict[str, Any]
+CALLS = 1000  # parcels that a process reads before a fresh one does: what leaks in native libraries stays bounded
 LISTERS = 16  # shares that a source is divided into at most, so many that no machine lists alone
 
 
@@ -53,8 +54,8 @@ class Pipeline:
 
         _set_options(ray.data.DataContext.get_current())
         listed = ray.data.read_datasource(_listing(job, shares), num_cpus=0, override_num_blocks=len(shares))
-        # Arguments of its own, though none are given: otherwise Ray makes one stage of this and the next.
-        read = listed.map(_prepared, fn_args=(job,), num_cpus=1, ray_remote_args_fn=dict)
+        # Asked for as the next stage is, Ray would make one of both.
+        read = listed.map(_prepared, fn_args=(job,), num_cpus=1, max_calls=CALLS)
         gpus = self._cluster.gpus
         most = gpus or max(1, self._cluster.cpus - 1)
         pool = ray.data.ActorPoolStrategy(min_size=1, max_size=most, max_tasks_in_flight_per_actor=2)

@@ -100,7 +100,7 @@ def job_of(folder: Path, store: Path, uri: str, name: str) -> ServerJob:
 
 @pytest.mark.slow
 def test_rag_index_by_a_cluster_that_is_made_for_it(tmp_path: Path, milvus: str) -> None:
-    """As a user does it: the result alone on standard output, nothing left in anybody's home, and nothing to do twice."""
+    """As a user does it: the result and no other word, nothing left in anybody's home, and nothing to do twice."""
     folder, home = documents(tmp_path / "documents", 70), tmp_path / "home"
     home.mkdir()
     environment = {**os.environ, "HOME": str(home), "PYTHONPATH": os.pathsep.join(sys.path)}
