@@ -110,7 +110,7 @@ def _prepared(row: Row, job: Job) -> Row:
 
 
 @lru_cache(maxsize=1)
-def _equipment(job: Any) -> tuple[Divided, Holdings, Embedder]:
+def _equipment(job: Job) -> tuple[Divided, Holdings, Embedder]:
     """Of a process that reads, for all that it reads."""
     return job.source(), job.holdings(), job.embedder("cpu")
 

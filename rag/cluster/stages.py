@@ -26,7 +26,9 @@ COUNT, SIZE = 64, 32 << 20  # files and bytes of a parcel: what is read together
 
 
 class Job(Protocol):
-    """All that a machine has to know to take part in a sync: it crosses to every one of them."""
+    """All that a machine has to know to take part in a sync: it crosses to every one of them. Equal jobs are one."""
+
+    def __hash__(self) -> int: ...
 
     def source(self) -> Divided:
         """Raises UsageError on a machine that would read otherwise than the one that began."""
