@@ -22,7 +22,7 @@ ask: $(SETUP)  ## index the sample documents and answer a question over them
 test: $(SETUP)  ## the whole test suite
 	$(BIN)/python -m pytest
 
-torture: $(SETUP)  ## the long sweeps: a thousand kills, every call failed in turn, every defence taken away (hours)
+torture: $(SETUP) .venv-milvus/bin/milvus-server  ## the long sweeps: a thousand kills, every call failed in turn, every defence taken away (hours)
 	$(BIN)/python -m pytest --torture -m "torture or rounds" -o faulthandler_timeout=0
 
 lint: $(SETUP)  ## ruff and mypy --strict
@@ -43,6 +43,9 @@ bench-peers: $(SETUP)  ## against LlamaIndex, txtai and Haystack, each in an env
 
 bench-growth: $(SETUP)  ## a collection that grows to a million passages; it can be stopped and goes on
 	$(BIN)/python tests/benchmarks/bench_growth.py
+
+.venv-milvus/bin/milvus-server:  # a real one, in an environment of its own: it wants older packages than anybody else
+	-$(PYTHON) -m venv .venv-milvus && .venv-milvus/bin/pip install 'setuptools<80' milvus==2.3.5
 
 clean:  ## forget the environment (collections under indexes/ stay)
 	rm -rf $(VENV)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 EXIT_CODES = (
     "exit codes: 0 all good · 1 a figure below --fail-under · 2 wrong argument or setting · 3 done, with files to look"
     " at · 4 another process is writing · 5 index damaged · 6 model missing · 7 disk full or not writable · 8 too many"
-    " questions are waiting · 9 a wiki does not answer · 130 interrupted"
+    " questions are waiting · 9 a wiki or a store does not answer · 130 interrupted"
 )
 TERMINATED = 128 + signal.SIGTERM
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}

@@ -9,7 +9,7 @@
      │   └─ OutOfMemoryError 6   a GPU, or the machine, has no room for what was asked
      ├─ StorageError         7   the disk is full, read-only or not ours to write
      ├─ BusyError            8   too many questions are waiting for the model
-     └─ NetworkError         9   a wiki does not answer, or not as it should
+     └─ NetworkError         9   a wiki or a store's server does not answer, or not as it should
 
 Each message says what happened, to which file, what is safe, and what to do. Exit code 3 is no error: it is a
 sync that ended well and has files to report. 130 is Ctrl-C.

@@ -27,6 +27,8 @@ HEAVY = (
     "numpy",
     "ray",
     "pyarrow",
+    "pymilvus",
+    "grpc",
 )
 
 

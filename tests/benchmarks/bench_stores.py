@@ -154,9 +154,8 @@ def main() -> int:
         figures = asked(store, by, questions, config)
         print(name, {key: round(value, 3) for key, value in figures.items()})
     took = sorted(clock.seconds["search"])
-    print(
-        f"one search of the server: p50 {1000 * took[len(took) // 2]:.1f} ms, p95 {1000 * took[len(took) * 19 // 20]:.1f} ms"
-    )
+    middle, late = 1000 * took[len(took) // 2], 1000 * took[len(took) * 19 // 20]
+    print(f"one search of the server: p50 {middle:.1f} ms, p95 {late:.1f} ms")
     return 0
 
 

@@ -327,7 +327,7 @@ def test_what_no_file_holds_is_not_found_and_more_is_looked_for(
     kept.sync(Shelf({f"{i}.txt": f"owl number {i}" for i in range(6)}), embedder)
     server = Server(kept.address)
     held = server.query(schema.table(kept.name, "files"), ALL, ["id"], STRONG)
-    server.delete(schema.table(kept.name, "files"), "id", [row["id"] for row in held][:4])
+    server.delete(schema.table(kept.name, "files"), [row["id"] for row in held][:4])
     view = on_milvus("hidden").index()
     assert len(view.dense(embedder.embed_questions(["owl"])[0], 2)) == 2
     assert len(view.keyword("owl", 2)) == 2

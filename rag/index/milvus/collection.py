@@ -21,10 +21,11 @@ from rag.index.lock import writer, writing
 from rag.index.milvus import audit, schema
 from rag.index.milvus.address import Address
 from rag.index.milvus.lease import described, holder_of, taken
-from rag.index.milvus.ledger import Analyzer, MilvusLedger
+from rag.index.milvus.ledger import MilvusLedger
 from rag.index.milvus.pages import PageFile
 from rag.index.milvus.queries import STATE, Queries
 from rag.index.milvus.schema import Layout
+from rag.index.milvus.sending import Analyzer
 from rag.index.milvus.server import BOUNDED, STRONG, Server
 from rag.index.milvus.view import MilvusView
 from rag.index.opened import Opened, opened

@@ -1,66 +1,22 @@
-"""What a sync reads and changes on a server: rag.index.seams.Holdings.
-
-Milvus knows no transaction over several rows. What is changed is gathered, and sent in an order in which readers see
-each document whole or not at all, and after which whoever goes on finds what was left:
-
-    1  the headers of new documents, and of those that may go: not `live`. This is the journal
-    2  the new documents' text, and their passages: nobody finds them, as no file holds them
-    3  the files: each row is exchanged at once, and with it what is found of that file
-    4  the headers of what files hold now: `live`
-    5  what no file holds any more goes: passages, text, and at last the header
-
-A writer that is killed anywhere leaves headers that are not live, and `drop_orphans` sets right those alone. All keys
-are hashes of what they stand for, so that doing any of it twice changes nothing.
-"""
+"""What a sync reads and changes on a server: rag.index.seams.Holdings. What is changed is gathered, then sent."""
 
 from __future__ import annotations
 
 import json
-import secrets
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from rag.index.milvus import rows
-from rag.index.milvus.queries import ALL, ROOTS, STATE, Queries, under
-from rag.index.milvus.rows import Filed, Header, hashed
+from rag.index.milvus.queries import ALL, ROOTS, Queries, under
+from rag.index.milvus.rows import Filed, Header
 from rag.index.milvus.schema import Layout
+from rag.index.milvus.sending import Added, Analyzer, Change, Sender
 from rag.index.milvus.server import SESSION, STRONG, Server
 from rag.index.rows import FileRow
 from rag.types import Article, Document, Entry, Outcome, Passage, Status
-
-Analyzer = Callable[[str], list[str]]
-
-
-@dataclass(slots=True)
-class Added:
-    """A document that is to be stored."""
-
-    header: Header
-    document: Document
-    passages: Sequence[Passage]
-    vectors: Sequence[bytes]
-
-
-@dataclass(slots=True)
-class Change:
-    """What is to be sent: documents by id, files by key (None: no more), and documents that may go."""
-
-    added: dict[int, Added] = field(default_factory=dict)
-    files: dict[bytes, Filed | None] = field(default_factory=dict)
-    doubtful: set[int] = field(default_factory=set)
-    released: set[int] = field(default_factory=set)  # may not go yet: a file is to hold them again
-
-    def __bool__(self) -> bool:
-        return bool(self.added or self.files or self.doubtful or self.released)
-
-    def touched(self) -> set[int]:
-        """All documents that it is about."""
-        named = {filed.row.document for filed in self.files.values() if filed}
-        return {id_ for id_ in named if id_ is not None} | self.added.keys() | self.doubtful | self.released
 
 
 class MilvusLedger(Queries):
@@ -78,8 +34,8 @@ class MilvusLedger(Queries):
         consistency: str = STRONG,
     ) -> None:
         super().__init__(server, layout, consistency)
-        self._analyze = analyze
         self._renew = renew
+        self._sender = Sender(self, analyze, renew)
         self._change = Change()
         self._depth = 0
         self._with: dict[str, list[Filed]] = {}  # files by content, as far as they were asked for together
@@ -178,7 +134,7 @@ class MilvusLedger(Queries):
         try:
             yield
             if self._depth == 1:
-                self._send()
+                self._sender.send(self._change)
         finally:
             self._depth -= 1
             if not self._depth:  # sent, or given up: nothing of it was acknowledged
@@ -217,10 +173,10 @@ class MilvusLedger(Queries):
             self._change.released.add(document)
 
     def drop_orphans(self) -> None:
-        self._send()
+        self._sender.send(self._change)
         self._change = Change()
         left = {header.document: header for header in self.headers("live == false", STRONG)}
-        self._settle(left, consistency=STRONG)
+        self._sender.settle(left, consistency=STRONG)
 
     def add_root(self, root: Path) -> None:
         """Remembers an indexed folder. One that lies in another is a part of it and is not remembered by itself."""
@@ -231,8 +187,7 @@ class MilvusLedger(Queries):
         self.put_setting(ROOTS, json.dumps([*kept, str(root)]))
 
     def put_setting(self, key: str, value: str) -> None:
-        row = {"id": key, "value": rows.fitted(value), "vector": [0.0, 0.0]}
-        self.server.upsert(self.settings_, [row])
+        self._sender.put_setting(key, value)
 
     def forget_seen(self) -> None:
         """Begins a list of keys on disk, as a database of its own: memory must not depend on the source."""
@@ -256,59 +211,3 @@ class MilvusLedger(Queries):
             header = self.headers_of([document]).get(document)
             self._called[document] = (header.title, header.article) if header else ("", None)
         return self._called[document]
-
-    def _send(self) -> None:
-        change = self._change
-        if not change:
-            return
-        self._renew()
-        there = self.headers_of(sorted(change.touched()))
-        uncertain = change.added.keys() | change.doubtful | change.released
-        there = {id_: header for id_, header in there.items() if id_ in uncertain or not header.live}
-        bodies = {id_: rows.body_of(added.document) for id_, added in change.added.items()}
-        fresh = {id_: replace(added.header, parts=len(bodies[id_])) for id_, added in change.added.items()}
-        journal = [replace(header, live=False) for header in there.values() if header.live]
-        self._upsert_headers([*journal, *(header for id_, header in fresh.items() if id_ not in there)])
-        self._send_documents(change, bodies)
-        self._send_files(change)
-        self._settle({**there, **fresh}, spared=change.released - change.doubtful)
-
-    def _send_documents(self, change: Change, bodies: dict[int, list[str]]) -> None:
-        text = (row for id_, parts in bodies.items() for row in rows.parts_as_rows(id_, parts))
-        self.server.upsert(self.documents_, text)
-        self.server.upsert(self.passages_, self._passages(change))
-
-    def _passages(self, change: Change) -> Iterator[rows.Row]:
-        for id_, added in change.added.items():
-            words = None
-            if self.layout.words:
-                words = {p.headed: rows.clipped(self._analyze(p.headed)) for p in added.passages}
-            yield from rows.passages_as_rows(id_, added.passages, added.vectors, self.layout.half, words)
-
-    def _send_files(self, change: Change) -> None:
-        self.server.upsert(self.files_, (rows.file_as_row(filed) for filed in change.files.values() if filed))
-        gone = [hashed(key) for key, filed in change.files.items() if filed is None]
-        self.server.delete(self.files_, "id", gone)
-        if change.files:
-            self.put_setting(STATE, secrets.token_hex(8))  # others look again as soon as there is something else to see
-
-    def _settle(self, headers: Mapping[int, Header], spared: Set[int] = frozenset(), consistency: str = "") -> None:
-        """Of documents that are not live, those that a file holds become so, and the others go, but for the spared."""
-        if not headers:
-            return
-        held = self.filed_of(list(headers), consistency)
-        self._upsert_headers([replace(header, live=True) for id_, header in headers.items() if held.get(id_)])
-        gone = [id_ for id_ in headers if not held.get(id_) and id_ not in spared]
-        self.server.delete(self.passages_, "document", gone)
-        self._delete_documents(gone)
-
-    def _delete_documents(self, gone: Sequence[int]) -> None:
-        """The text first, the header last: while there is one, whoever goes on knows of the rest."""
-        for id_ in gone:
-            self._called.pop(id_, None)
-        parts = self.server.lookup(self.documents_, "document", gone, ["part"], self._consistency)
-        self.server.delete(self.documents_, "id", [row["id"] for row in parts if row["part"]])
-        self.server.delete(self.documents_, "id", [rows.key_of(id_, 0) for id_ in gone])
-
-    def _upsert_headers(self, headers: Sequence[Header]) -> None:
-        self.server.upsert(self.documents_, map(rows.header_as_row, headers))

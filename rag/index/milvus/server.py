@@ -34,10 +34,10 @@ class Server:
         self.address = address
         self._client: Any = None
 
-    def call(self, method: str, *arguments: Any, timeout: float = LIMIT, **named: Any) -> Any:
+    def call(self, method: str, *arguments: Any, timeout: float = 0, **named: Any) -> Any:
         """A method of pymilvus' client. Raises RagError for whatever goes wrong."""
         with _explained(self.address, method):
-            return getattr(self._connected(), method)(*arguments, timeout=timeout, **named)
+            return getattr(self._connected(), method)(*arguments, timeout=timeout or LIMIT, **named)
 
     def version(self) -> str:
         return str(self.call("get_server_version"))
@@ -58,10 +58,11 @@ class Server:
         if block:
             self.call("upsert", collection, block)
 
-    def delete(self, collection: str, field: str, values: Sequence[int | str]) -> None:
-        """The rows whose field has one of these values."""
-        for some in _batches(values):
-            self.call("delete", collection, filter=among(field, some), timeout=LONG)
+    def delete(self, collection: str, keys: Sequence[str]) -> None:
+        """By primary key: whoever deletes by anything else lets the server look the keys up, and it may look at a state
+        that is seconds old."""
+        for some in _batches(keys):
+            self.call("delete", collection, filter=among("id", some), timeout=LONG)
 
     def query(
         self, collection: str, where: str, fields: Sequence[str], consistency: str, most: int = MOST
@@ -162,7 +163,8 @@ def _client(address: Address) -> Any:
     how.update({name: value for name, value in files.items() if value})
     scheme = "https" if address.encrypted else "http"
     uri = f"{scheme}://{address.host}:{address.port}"
-    return MilvusClient(uri=uri, token=address.token, timeout=PATIENCE, **how)
+    # A connection of our own: pymilvus would share one with whoever asks the same host, encrypted or not.
+    return MilvusClient(uri=uri, token=address.token, timeout=PATIENCE, dedicated=True, **how)
 
 
 @contextmanager
@@ -233,8 +235,11 @@ def _said(error: BaseException) -> str:
     return " ".join(dict.fromkeys(filter(None, told)))
 
 
+_NOISE = re.compile(r"Fail connecting to server on \S+ illegal connection params or server \w+|last error: \w+: ")
+
+
 def _short(text: str) -> str:
-    line = " ".join(text.split())
+    line = " ".join(_NOISE.sub("", text).split())
     return line if len(line) <= 160 else line[:159] + "…"
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from rag.index.fingerprints import require_same
 from rag.index.milvus import rows
-from rag.index.milvus.ledger import Analyzer
 from rag.index.milvus.queries import Queries
 from rag.index.milvus.rows import PASSAGE, Filed, Row
+from rag.index.milvus.sending import Analyzer
 from rag.index.milvus.server import MOST, STRONG, among
 from rag.index.names import told_apart
 from rag.index.view import matches
