@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -79,13 +79,15 @@ def _port_for_a_head() -> int:
 def _joined(stack: ExitStack, arguments: list[str], address: str, number: int, log: Path) -> subprocess.Popen[bytes]:
     """One more node, of which the head has heard."""
     from ray._raylet import GcsClient
+    from ray.exceptions import RpcError
 
     client = GcsClient(address=address)
     for _ in range(TRIES):
         running = _start(stack, arguments, log)
         while running.poll() is None:
-            if sum(node.state == 0 for node in client.get_all_node_info().values()) > number:  # 0 is alive
-                return running
+            with suppress(RpcError):  # a busy head takes its time
+                if sum(node.state == 0 for node in client.get_all_node_info().values()) > number:  # 0 is alive
+                    return running
             time.sleep(0.2)  # a node that joins tells the head alone
     raise AssertionError(log.read_text())
 
