@@ -122,7 +122,8 @@ def prepare(job: Job, source: Divided, store: Holdings, embedder: Embedder, parc
     if len(entries) < len(parcel.leads) or len(readings) < len(todo.read) or any(r.document is None for r in readings):
         job.look()  # what cannot be read may have gone with its mount
     new = frozenset(keys) - known.keys()
-    return Prepared(parcel, source.reader, keys, new, todo, tuple(readings), tuple(cuts), source.found())
+    passed = replace(source.found(), whole=True)  # whether all was listed is for the last parcel to say
+    return Prepared(parcel, source.reader, keys, new, todo, tuple(readings), tuple(cuts), passed)
 
 
 def record(store: Holdings, embedder: Embedder, prepared: Prepared) -> Receipt:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +12,14 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))  # other processes fin
 from conftest import WordEmbedder
 
 from rag.cluster.sight import Sight
-from rag.cluster.stages import Job, Prepared, Receipt, parcels, prepare, record
+from rag.cluster.stages import Job, Receipt, parcels, prepare, record
 from rag.index.ledger import Ledger
 from rag.index.milvus.address import address
 from rag.index.milvus.collection import MilvusCollection
 from rag.index.seams import Holdings
 from rag.sources.divided import Divided, Share
 from rag.sources.folder import Folder
+from rag.sources.wiki.archive import Archive
 from rag.types import Embedder
 
 
@@ -44,7 +45,12 @@ class FolderJob:
         return WordEmbedder()
 
 
-Redo = Callable[[Callable[[], Prepared]], Prepared]
+@dataclass(frozen=True)
+class ArchiveJob(FolderJob):
+    """`folder` is an archive's path."""
+
+    def source(self) -> Divided:
+        return Archive(self.folder, workers=1)
 
 
 def one_by_one(job: Job, shares: Sequence[Share]) -> Iterator[Receipt]:

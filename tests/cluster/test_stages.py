@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -10,8 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "sources"))
+
+from archives import page_xml, write_dump
 from conftest import WordEmbedder, contents
-from jobs import FolderJob, one_by_one, twice
+from jobs import ArchiveJob, FolderJob, one_by_one, twice
 
 from rag.cluster import run, stages
 from rag.cluster.run import Pipeline
@@ -22,6 +27,7 @@ from rag.index.collection import LEDGER, Collection
 from rag.index.ledger import Ledger
 from rag.sources.divided import Share
 from rag.sources.folder import Folder
+from rag.sources.wiki.archive import Archive
 from rag.types import SyncReport
 
 
@@ -254,6 +260,31 @@ def test_a_file_is_recognised_by_its_size(tmp_path: Path) -> None:
     (tmp_path / "a.zim").write_bytes(b"12345")
     with pytest.raises(UsageError, match="another file there"):
         sight.require()
+
+
+@pytest.mark.parametrize("pipeline", [one_by_one, twice])
+def test_a_newer_archive_replaces_the_older_as_on_one_machine(tmp_path: Path, pipeline: Pipeline) -> None:
+    pytest.importorskip("mwxml")
+    pages = [page_xml(n, f"Page {n}", f"This is page {n}.", 100 + n) for n in range(1, 21)]
+    redirect = page_xml(99, "Old", "#REDIRECT [[Page 1]]", 99, redirect="Page 1")
+    path, home = tmp_path / "wiki.xml.bz2", tmp_path / "indexes" / "theirs"
+    home.mkdir(parents=True)
+    ledger = Ledger.create(home / LEDGER, WordEmbedder().fingerprint)
+    ours = Collection(tmp_path / "indexes", "ours")
+    for held in (pages, [page_xml(1, "Page 1", "Changed by now.", 999), *pages[2:]]):
+        write_dump(path, [*held, redirect])
+        job = ArchiveJob(path, home / LEDGER, Sight.of(path))
+        found = run.sync(job, ledger, WordEmbedder(), pipeline, shares=3, collection="theirs")
+        report = ours.sync(Archive(path), WordEmbedder())
+        for name in ("added", "changed", "removed", "unchanged", "withheld", "passages", "notes"):
+            assert getattr(found, name) == getattr(report, name), name
+    assert (found.changed, found.removed, found.unchanged) == (1, 1, 18)
+    ledger.close()
+    theirs = Collection(tmp_path / "indexes", "theirs")
+    theirs.repair()
+    assert contents(theirs) == contents(ours)
+    theirs.close()
+    ours.close()
 
 
 # ------------------------------------------------------------------------------------------------- parcels
