@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -30,9 +31,8 @@ class Nodes:
     working: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def kill(self, number: int) -> None:
-        """kill -9: what `ray start --block` has started goes with it."""
-        self.working[number].kill()
-        self.working[number].wait()
+        """kill -9, and all that `ray start --block` has started goes with it."""
+        _end(self.working[number])
 
 
 @contextmanager
@@ -64,9 +64,15 @@ def _start(stack: ExitStack, arguments: list[str], log: Path) -> subprocess.Pope
     out = stack.enter_context(log.open("ab"))
     command = [str(BIN / "ray"), "start", *arguments]
     running = subprocess.Popen(command, stdout=out, stderr=out, env=environment, start_new_session=True)
-    stack.callback(running.wait)
-    stack.callback(running.kill)
+    stack.callback(_end, running)
     return running
+
+
+def _end(running: subprocess.Popen[bytes]) -> None:
+    """With all that it started: Ray's agents outlive their node by a minute otherwise."""
+    with suppress(ProcessLookupError):
+        os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
 
 
 def _port_for_a_head() -> int:
