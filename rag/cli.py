@@ -127,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     index.add_argument("--dry-run", action="store_true", help="only say what would be done")
     index.add_argument("--prune", action="store_true", help="remove what is gone, even if that is most of it")
     index.add_argument("--wait", action="store_true", help="if another process is writing, wait until it has ended")
+    index.add_argument("--ray", metavar="ADDRESS", help="by a Ray cluster (HOST:PORT, auto or local); needs --store")
     index.add_argument("--include", action="append", default=[], metavar="GLOB", help="only files that match")
     index.add_argument("--exclude", action="append", default=[], metavar="GLOB", help="no files that match")
 
@@ -179,8 +180,9 @@ def _index(options: argparse.Namespace) -> int:
     from rag import compose
     from rag.config import whole_number
 
-    config = _config(options)
-    collection = compose.collection(config, terminal.waiting if options.wait else None)
+    config = _config(options, ray=options.ray)
+    waiting = terminal.waiting if options.wait else None
+    collection = compose.collection(config, waiting)
     globs, prune = (options.include, options.exclude), options.prune
     limits = (options.limit and whole_number("--limit", options.limit, most=None), options.namespace)
     with sync_progress(options.progress, sys.stderr) as bar:
@@ -188,13 +190,18 @@ def _index(options: argparse.Namespace) -> int:
             compose.archive(path, *limits) or compose.source(config, path, *globs, bar.pages)
             for path in _distinct(options.paths)
         ]
+        how: dict[str, Any] = {"prune": prune, "progress": bar}
+        actions: list[dict[str, str]] = []
         if options.dry_run:
             plans = [collection.plan(source, root=source.root, prune=prune) for source in sources]
             reports, actions = [report for _, report in plans], [step for steps, _ in plans for step in steps]
+        elif config.ray:
+            from rag.cluster.begin import by_cluster
+
+            reports = by_cluster(config, sources, globs, limits, waiting=waiting, **how)
         else:
             by = compose.embedder(config)
-            how: dict[str, Any] = {"prune": prune, "progress": bar}
-            reports, actions = [collection.sync(source, by, root=source.root, **how) for source in sources], []
+            reports = [collection.sync(source, by, root=source.root, **how) for source in sources]
     report = terminal.combined(reports)
     if options.json:
         shape = sync_shape(report)

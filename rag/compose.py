@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from rag.generation.prompted import Bearing
     from rag.generation.similarity import Similarity
     from rag.history.store import History
+    from rag.index.milvus.collection import MilvusCollection
     from rag.reader.read import Reader
     from rag.reader.weights import Weights
     from rag.retrieval.rerank import LateInteraction, Rescored
@@ -58,6 +59,11 @@ def collection(config: Config, waiting: Callable[[str], None] | None = None) -> 
     is then waited for."""
     if not config.store:
         return Collection(config.indexes, config.collection, waiting)
+    return on_server(config, waiting)
+
+
+def on_server(config: Config, waiting: Callable[[str], None] | None = None) -> MilvusCollection:
+    """A collection that is held on a server."""
     from rag.index.milvus.address import address
     from rag.index.milvus.collection import MilvusCollection
 
@@ -83,17 +89,26 @@ def history(config: Config) -> History:
 
 def embedder(config: Config) -> TextEmbedder:
     """The one that is set, or else the collection's own."""
+    return named_embedder(config, embedders_name(config))
+
+
+def embedders_name(config: Config) -> str:
+    """How that one is asked for."""
     with closing(collection(config)) as own:
         if config.embedder == AUTO and own.exists():
-            return named_embedder(config, own_embedder(own.fingerprint, own.called))
-    return named_embedder(config)
+            return own_embedder(own.fingerprint, own.called)
+    return _called(config)
 
 
-def named_embedder(config: Config, name: str = "") -> TextEmbedder:
+def named_embedder(config: Config, name: str = "", threads: int = 0) -> TextEmbedder:
     """By name, folder or hub id; without one, what is set, or else what a new collection gets. One in this process,
-    whoever asks."""
+    whoever asks. `threads` is how many processors it may have, 0 all of them."""
     with _LOADING:
-        return _embedder(name or (DEFAULT_EMBEDDER if config.embedder == AUTO else config.embedder), config.device)
+        return _embedder(_called(config, name), config.device, threads)
+
+
+def _called(config: Config, name: str = "") -> str:
+    return name or (DEFAULT_EMBEDDER if config.embedder == AUTO else config.embedder)
 
 
 def own_embedder(made_by: Fingerprint, called: str) -> str:
@@ -109,10 +124,10 @@ def own_embedder(made_by: Fingerprint, called: str) -> str:
 
 
 @lru_cache(maxsize=2)  # a collection's own may become another one while its answers are asked for
-def _embedder(name: str, device: str) -> TextEmbedder:
+def _embedder(name: str, device: str, threads: int) -> TextEmbedder:
     from rag.encoder.embed import TextEmbedder
 
-    return TextEmbedder(_checkpoint(name), device, CHUNKER)
+    return TextEmbedder(_checkpoint(name), device, CHUNKER, threads)
 
 
 @cache
@@ -123,14 +138,16 @@ def _checkpoint(model: str) -> Checkpoint:
     return find(model)
 
 
-def archive(path: Path, limit: int | None = None, namespaces: Sequence[int] = ()) -> Archive | None:
+def archive(
+    path: Path, limit: int | None = None, namespaces: Sequence[int] = (), workers: int | None = None
+) -> Archive | None:
     """A whole Wikipedia from a file: a ZIM archive, or an XML dump. None for any other path. Raises UsageError for one
     that cannot be read, and for a `limit` or `namespaces` of what is no archive."""
     from rag.sources.wiki.archive import SUFFIXES, Archive
 
     path = Path(os.path.realpath(path.expanduser()))
     if path.name.endswith(SUFFIXES) and path.is_file():
-        return Archive(path, limit, namespaces or (0,))
+        return Archive(path, limit, namespaces or (0,), workers)
     if limit is not None or namespaces:
         raise UsageError(f"--limit and --namespace are for ZIM archives and XML dumps; {path} is neither.")
     return None
@@ -143,9 +160,7 @@ def source(
     collection holds already, it is a part of that folder, so that one file can be brought in step by itself. Raises
     UsageError when there is nothing at `path` and never was."""
     from rag.sources.corpus import Corpus, is_corpus
-    from rag.sources.folder import Folder
     from rag.sources.missing import Missing
-    from rag.sources.ocr import find_engine
 
     path = Path(os.path.realpath(path.expanduser()))  # as sources and roots are named
     if is_corpus(path):
@@ -157,8 +172,25 @@ def source(
             raise UsageError(f"{path}: no such file or folder. Nothing was changed; check the path.")
         return Missing(path)
     root = min(roots, key=lambda root: len(root.parts), default=path if path.is_dir() else path.parent)
+    return folder(config, root, path, include, exclude, on_page)
+
+
+def folder(
+    config: Config,
+    root: Path,
+    path: Path,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    on_page: OnPage | None = None,
+    workers: int | None = None,
+) -> Folder:
+    """A folder, or the part of it at `path`, by that many child processes."""
+    from rag.sources.folder import Folder
+    from rag.sources.ocr import find_engine
+
     ocr = find_engine() if config.ocr == "auto" else None
-    return Folder(root, path, include, exclude, ocr=ocr, page_cache=into.cache(), on_page=on_page)
+    pages = collection(config).cache()
+    return Folder(root, path, include, exclude, ocr=ocr, page_cache=pages, on_page=on_page, workers=workers)
 
 
 def articles(config: Config, wanted: Wanted, language: str = "en", api: str = "") -> Articles:

@@ -45,6 +45,7 @@ class Config:
     contact: str = ""  # an address or a page that tells Wikipedia who asks
     api_base: str = ""  # of the OpenAI-compatible server that models named "openai:NAME" are at
     store: str = ""  # a Milvus server, as milvus://HOST:19530/NAME, that holds the collection instead of a folder
+    ray: str = ""  # a Ray cluster that indexes: HOST:PORT, "auto" or "local"
     api_window: int = 0  # tokens that prompt and answer share there; 0: as the server says
 
     @classmethod
@@ -81,6 +82,7 @@ _DEFAULTS: dict[str, object] = {
     "contact": "",
     "api_base": "",
     "store": "",
+    "ray": "",
     "api_window": 0,
 }
 _CHOICES = {
@@ -98,6 +100,7 @@ _OPTIONS = {
     "seed": "--seed",
     "api_base": "--api-base",
     "store": "--store",
+    "ray": "--ray",
 }
 
 

@@ -25,6 +25,8 @@ HEAVY = (
     "streamlit",
     "pypdfium2",
     "numpy",
+    "ray",
+    "pyarrow",
     "pymilvus",
     "grpc",
 )

@@ -37,12 +37,14 @@ def load_embedder(model: str = DEFAULT_MODEL, device: str = "auto", chunker: str
 
 
 class TextEmbedder:
-    """Satisfies `rag.types.Embedder`. May be shared between threads; they take turns."""
+    """Satisfies `rag.types.Embedder`. May be shared between threads; they take turns. Of a processor it uses so many
+    `threads`, 0 for all that there are."""
 
-    def __init__(self, checkpoint: Checkpoint, device: str = "auto", chunker: str = "") -> None:
+    def __init__(self, checkpoint: Checkpoint, device: str = "auto", chunker: str = "", threads: int = 0) -> None:
         self._checkpoint = checkpoint
         self._device = device
         self._chunker = chunker
+        self._threads = threads
         self._lock = threading.RLock()
 
     @cached_property
@@ -113,7 +115,7 @@ class TextEmbedder:
         checkpoint = self._checkpoint
         device = resolved(self._device)
         if device == "cpu" and checkpoint.stock and not checkpoint.further and is_bert(checkpoint):
-            return OpenVinoEncoder(checkpoint, self._tokenizer)
+            return OpenVinoEncoder(checkpoint, self._tokenizer, self._threads)
         return TorchEncoder(checkpoint, self._tokenizer, device)
 
 

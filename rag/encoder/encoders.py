@@ -36,8 +36,8 @@ class OpenVinoEncoder:
     """Runs a BERT on all cores, one batch of about equally long texts a core; in bfloat16 where the processor has it,
     else in float32."""
 
-    def __init__(self, checkpoint: Checkpoint, tokenizer: TextTokenizer) -> None:
-        self._engine = Engine(_model(checkpoint))
+    def __init__(self, checkpoint: Checkpoint, tokenizer: TextTokenizer, threads: int = 0) -> None:
+        self._engine = Engine(_model(checkpoint), threads)
         self._tokenizer = tokenizer
         self._max_tokens = checkpoint.max_tokens
         self._pools = [pools()[mode] for mode in checkpoint.poolings]

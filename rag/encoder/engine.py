@@ -21,15 +21,17 @@ BATCH_TOKENS = 1024  # some 50 ms of one core, so that Ctrl-C is heard; larger b
 
 
 class Engine:
-    """An openvino.Model on all cores, one batch a core; in bfloat16 where the processor has it, else in float32."""
+    """An openvino.Model on all cores, or on so many `threads`, one batch a core; in bfloat16 where the processor has
+    it, else in float32."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, threads: int = 0) -> None:
         unheard()
         import openvino
 
         core = openvino.Core()
         precision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
-        settings = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "THROUGHPUT"}
+        settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "THROUGHPUT"}
+        settings |= {"INFERENCE_NUM_THREADS": threads} if threads else {}
         compiled = core.compile_model(model, "CPU", settings)
         # One more than run at a time, so that the next batch lies ready while a finished one is read.
         parallel = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS") + 1

@@ -15,7 +15,7 @@ from rag.errors import ModelError
 from rag.generation.counting import Counter, find_counter, window_of
 from rag.generation.formats import until_turn
 from rag.generation.prompt import require_room
-from rag.generation.transport import RefusedError, Server
+from rag.generation.transport import ATTEMPTS, CutError, RefusedError, Server, stopped
 from rag.types import Message
 
 Known = TypeVar("Known")
@@ -74,14 +74,24 @@ class RemoteGenerator:
             yield from until_turn(pieces)
 
     def _completed(self, body: dict[str, Any]) -> Generator[str, None, None]:
-        """The answer's text, piece by piece. A parameter that the server does not take is left out from then on."""
+        """The answer's text, piece by piece. A parameter that the server does not take is left out from then on. A
+        server that dies before its first word is asked again: behind a balancer, that is another one. After it nobody
+        is, since what was shown would be another answer's."""
+        cuts, begun = 0, False
         while True:
             sent = {self._renamed.get(name, name): value for name, value in body.items()}
             sent.pop("", None)
             try:
                 with closing(self._server.events(f"{self._server.base}/chat/completions", sent)) as events:
-                    yield from _pieces(events, self._server.host)
+                    for piece in _pieces(events, self._server.host):
+                        begun = True
+                        yield piece
                 return
+            except CutError:
+                cuts += 1
+                if begun or cuts == ATTEMPTS:
+                    raise
+                self._server.wait(cuts)
             except RefusedError as refused:
                 named = next((n for n in OPTIONAL if n in sent and n in (refused.parameter, *_words(refused.told))), "")
                 if refused.status not in (400, 422) or not named:
@@ -130,10 +140,7 @@ def _pieces(events: Iterator[str], host: str) -> Iterator[str]:
                 yield text
             finished = finished or bool(choice.get("finish_reason"))
     if not finished:
-        raise ModelError(
-            f"The server at {host} stopped in the middle of its answer: the connection broke. Ask again; if it "
-            "happens every time, look at the server's log."
-        )
+        raise CutError(stopped(host, "the connection broke"))
 
 
 def _choices(event: str, host: str) -> list[dict[str, Any]]:

@@ -47,6 +47,10 @@ class RefusedError(Exception):
         self.parameter = parameter
 
 
+class CutError(ModelError):
+    """The connection broke in the middle of a reply."""
+
+
 @dataclass(frozen=True)
 class Server:
     """`base` is an OpenAI-style base URL ("http://127.0.0.1:8000/v1"). Safe to share between threads: every call has
@@ -109,9 +113,13 @@ class Server:
                 too_long = asked_to_wait is not None and asked_to_wait > LONGEST_WAIT
                 if refused.status not in again or attempt == ATTEMPTS or too_long:
                     raise refused
-            backoff = BACKOFF * 2 ** (attempt - 1) * random.uniform(0.75, 1.25)  # noqa: S311 - spreads retries, no secret
-            self.pause(backoff if asked_to_wait is None else asked_to_wait)
+            self.wait(attempt, asked_to_wait)
         raise AssertionError("the last attempt returns or raises")
+
+    def wait(self, attempt: int, asked: float | None = None) -> None:
+        """Before the attempt after this one: as long as the server asked for, or longer each time."""
+        backoff = BACKOFF * 2 ** (attempt - 1) * random.uniform(0.75, 1.25)  # noqa: S311 - spreads retries, no secret
+        self.pause(backoff if asked is None else asked)
 
     def _sent(self, url: str, body: Mapping[str, Any] | None) -> _Reply:
         headers = {"Accept": "application/json, text/event-stream", "User-Agent": "beluga-rag"}
@@ -155,11 +163,16 @@ class Server:
         )
 
     def _cut(self, error: Exception) -> NoReturn:
-        why = "it fell silent" if isinstance(error, TimeoutError) else "the connection broke"
-        raise ModelError(
-            f"The server at {self.host} stopped in the middle of its answer: {why}. Ask again; if it happens every "
-            "time, look at the server's log."
-        ) from None
+        if isinstance(error, TimeoutError):
+            raise ModelError(stopped(self.host, "it fell silent")) from None
+        raise CutError(stopped(self.host, "the connection broke")) from None
+
+
+def stopped(host: str, why: str) -> str:
+    return (
+        f"The server at {host} stopped in the middle of its answer: {why}. Ask again; if it happens every time, look "
+        "at the server's log."
+    )
 
 
 class _Reply:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from rag.errors import RagError
 from rag.index.seams import Holdings
@@ -16,18 +16,39 @@ from rag.index.sync import CHECKPOINT, GONE_SHARE, Progress, advance, plan
 from rag.types import Archive, Embedder, Entry, FileReport, Reading, Status, SyncReport
 
 if TYPE_CHECKING:
-    from rag.index.sync import Plan
+    from rag.index.rows import FileRow
+    from rag.index.sync import Plan, Writer
 
 SLICE = 512  # entries: enough to keep all cores reading
 
 
-class _Slice:
+class Readable(Protocol):
+    """As much of a source as reading takes."""
+
+    @property
+    def reader(self) -> str: ...
+
+    def read(self, entries: Sequence[Entry]) -> Iterator[Reading]: ...
+
+
+class Bounded(Protocol):
+    """As much of a source as it takes to know what is gone."""
+
+    @property
+    def prefix(self) -> bytes: ...
+
+    def covers(self, key: bytes) -> bool: ...
+
+    def excludes(self, key: bytes) -> bool: ...
+
+
+class Slice:
     """Some entries of a source, as a source that knows of no others."""
 
     skipped: Sequence[str] = ()
     unread: Sequence[str] = ()
 
-    def __init__(self, source: Archive, entries: Sequence[Entry]) -> None:
+    def __init__(self, source: Readable, entries: Sequence[Entry]) -> None:
         self._source = source
         self._entries = entries
         self.reader = source.reader
@@ -59,13 +80,10 @@ def stream(
     began = time.monotonic()
     unpublished = embedded = 0
     counts = {"added": 0, "changed": 0, "renamed": 0, "unchanged": 0}
+    before = ledger.count_at(source.prefix)
     ledger.forget_seen()
     try:
-        for entries in _slices(source.scan()):
-            known = ledger.files_at([entry.key for entry in entries])
-            todo = plan(known, _Slice(source, entries), ledger.holding, prune)
-            writer = advance(ledger, _Slice(source, entries), embedder, todo, known, progress)
-            ledger.see([entry.key for entry in entries])
+        for todo, writer in by_slices(ledger, source, source.scan(), embedder, prune, progress):
             _count(counts, todo)
             embedded += writer.embedded
             unpublished += writer.written
@@ -74,7 +92,7 @@ def stream(
                 unpublished = 0
     finally:
         source.close()
-    removed, withheld = _remove_unseen(ledger, source, prune)
+    removed, withheld, _ = remove_unseen(ledger, source, before, prune)
     return SyncReport(
         collection=collection,
         **counts,
@@ -87,6 +105,25 @@ def stream(
         notes=tuple(source.skipped),
         unread=tuple(source.unread),
     )
+
+
+def by_slices(
+    ledger: Holdings,
+    source: Readable,
+    entries: Iterator[Entry],
+    embedder: Embedder,
+    prune: bool,
+    progress: Progress | None,
+) -> Iterator[tuple[Plan, Writer]]:
+    """What was planned and done of each slice, after it was."""
+    for some in _slices(entries):
+        keys = [entry.key for entry in some]
+        known = ledger.files_at(keys)
+        part = Slice(source, some)
+        todo = plan(known, part, ledger.holding, prune)
+        writer = advance(ledger, part, embedder, todo, known, progress)
+        ledger.see(keys)
+        yield todo, writer
 
 
 def _slices(entries: Iterator[Entry]) -> Iterator[list[Entry]]:
@@ -113,19 +150,28 @@ def _count(counts: dict[str, int], todo: Plan) -> None:
     counts["unchanged"] += todo.unchanged
 
 
-def _remove_unseen(ledger: Holdings, source: Archive, prune: bool) -> tuple[int, int]:
-    """(removed, withheld): what an archive that was read to its end does not hold any more."""
-    unseen = [row for row in ledger.unseen(source.prefix) if source.covers(row.key)]
-    if not unseen:
-        return 0, 0
-    if len(unseen) > GONE_SHARE * ledger.count_at(source.prefix) and not prune:
-        return 0, len(unseen)
+def remove_unseen(
+    ledger: Holdings, source: Bounded, of: int, prune: bool, follow: Callable[[FileRow], bool] = lambda row: False
+) -> tuple[int, int, int]:
+    """(removed, withheld, followed): what a source that was listed to its end does not hold any more, `of` so many
+    files that were there before. What `follow` says has only moved goes without being missed."""
+    going: list[FileRow] = []
+    missing: list[FileRow] = []
+    followed = 0
+    for row in ledger.unseen(source.prefix):
+        if not source.covers(row.key):
+            continue
+        moved = follow(row)
+        followed += moved
+        (going if moved or source.excludes(row.key) else missing).append(row)
+    withheld = len(missing) > GONE_SHARE * of and not prune
+    going += [] if withheld else missing
     with ledger.transaction():
-        for row in unseen:
+        for row in going:
             ledger.drop_file(row.key)
             ledger.forget(row.version, row.document)
         ledger.drop_orphans()
-    return len(unseen), 0
+    return len(going) - followed, len(missing) if withheld else 0, followed
 
 
 def _awkward(ledger: Holdings, source: Archive) -> Iterator[FileReport]:

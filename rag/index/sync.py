@@ -21,7 +21,7 @@ from rag.index.chunk import chunk
 from rag.index.embedding import vectors_of
 from rag.index.rows import FileRow, digest
 from rag.index.seams import Holdings
-from rag.types import Embedder, Entry, FileReport, Outcome, Passage, Reading, Source, Status, SyncReport
+from rag.types import Document, Embedder, Entry, FileReport, Outcome, Passage, Reading, Source, Status, SyncReport
 
 WINDOW = 2048  # passages embedded together: enough to sort by length, few enough to lose when stopped
 FIRST_WINDOW = 128
@@ -170,15 +170,17 @@ def advance(
     known: Mapping[bytes, FileRow],
     progress: Progress | None = None,
     checkpoint: Callable[[], object] | None = None,
+    cut: Callable[[Document], list[Passage]] | None = None,
 ) -> Writer:
-    """All that a plan says, but for what it removes."""
+    """All that a plan says, but for what it removes. `cut` makes passages of a document, where that was not done as
+    ever."""
     unpublished = 0
     with ledger.together(()):
         for old, entry in todo.moves + todo.relabels:
             _relabel(ledger, entry, known[old])
         for entry in todo.troubled:
             _keep(ledger, entry, known[entry.key])
-    writer = Writer(ledger, embedder, source.reader, known, _holders(todo.twins, known), progress)
+    writer = Writer(ledger, embedder, source.reader, known, _holders(todo.twins, known), progress, cut)
     for passages in writer.write(source, todo.read):
         unpublished += passages
         if checkpoint and unpublished >= CHECKPOINT:
@@ -279,6 +281,7 @@ class Writer:
         known: Mapping[bytes, FileRow],
         awaited: Holders,
         progress: Progress | None,
+        cut: Callable[[Document], list[Passage]] | None = None,
     ) -> None:
         self._ledger = ledger
         self._embedder = embedder
@@ -286,7 +289,8 @@ class Writer:
         self._known = known
         self._awaited = awaited
         self._progress = progress
-        self._max_tokens = embedder.fingerprint.max_tokens
+        tokens = embedder.fingerprint.max_tokens
+        self._cut = cut or (lambda document: chunk(document, embedder, tokens))
         self.embedded = self.written = 0
 
     def write(self, source: Source, entries: Sequence[Entry]) -> Iterator[int]:
@@ -322,7 +326,7 @@ class Writer:
             self._progress.reading(reading.entry.name)
         if reading.document is None:
             return reading, []
-        return reading, chunk(reading.document, self._embedder, self._max_tokens)
+        return reading, self._cut(reading.document)
 
     def _vectors(self, passages: Sequence[Passage]) -> Mapping[bytes, bytes]:
         found, computed = vectors_of(passages, self._ledger.embedded, self._embedder)

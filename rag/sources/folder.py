@@ -10,12 +10,13 @@ from pathlib import Path, PurePosixPath
 from rag.errors import UsageError
 from rag.sources import formats, title
 from rag.sources.assemble import Gathered, assemble, judge
+from rag.sources.divided import Found, Lead, Share
 from rag.sources.isolate import Child, Limits
 from rag.sources.ocr import Engine, PageCache, Recogniser
 from rag.sources.parts import State
 from rag.sources.pool import run
 from rag.sources.reading import gather
-from rag.sources.walk import Walk, identify
+from rag.sources.walk import Walk, identify, size_of
 from rag.types import Document, Entry, Outcome, Reading, Status
 
 PARSER = "2"  # raise it when the same files give other documents, so that they are read again
@@ -78,6 +79,30 @@ class Folder:
             entry = identify(path, os.fsencode(self.root))
             if entry is not None:
                 yield entry
+        self.skipped = self._walk.notes()
+
+    @property
+    def prefix(self) -> bytes:
+        """What every key begins with."""
+        return os.fsencode(self.scope) + (b"" if self.scope.is_file() else b"/")
+
+    def shares(self, wanted: int) -> Sequence[Share]:
+        """One: names are listed far faster than files are read."""
+        return [(0, 1)]
+
+    def leads(self, share: Share) -> Iterator[Lead]:
+        """Paths. Raises UsageError as `scan` does."""
+        return (Lead(path, 1, size_of(path)) for path in self._walk.files())
+
+    def entries(self, leads: Sequence[Lead]) -> Iterator[Entry]:
+        found = (identify(lead.what, os.fsencode(self.root)) for lead in leads)
+        return (entry for entry in found if entry is not None)
+
+    def found(self) -> Found:
+        return self._walk.found()
+
+    def believe(self, found: Sequence[Found]) -> None:
+        self._walk.believe(found)
         self.skipped = self._walk.notes()
 
     def covers(self, key: bytes) -> bool:

@@ -12,6 +12,7 @@ from urllib.parse import quote_from_bytes
 
 from rag.errors import UsageError
 from rag.sources import formats
+from rag.sources.divided import Found
 from rag.sources.globs import compile_globs
 from rag.types import Entry, Outcome, Status
 
@@ -84,6 +85,22 @@ class Walk:
         """What was passed over, such as "2 symbolic links skipped"."""
         notes = [f"{n} {what if n == 1 else what + 's'} skipped" for what, n in sorted(self._passed.items())]
         return notes + [f"{shown(path)}: the folder cannot be opened" for path in self.unreadable_dirs]
+
+    def found(self) -> Found:
+        """What `files` came upon since this was last asked for."""
+        told = Found(dict(self._passed), tuple(self.unreadable_dirs), tuple(self._collections))
+        self._passed.clear()
+        self.unreadable_dirs.clear()
+        self._collections.clear()
+        return told
+
+    def believe(self, found: Sequence[Found]) -> None:
+        """What other walks of the same folder found, as if this one had."""
+        self._passed.clear()
+        for told in found:
+            self._passed.update(told.passed)
+        self.unreadable_dirs[:] = dict.fromkeys(path for told in found for path in told.unreadable)
+        self._collections[:] = dict.fromkeys(path for told in found for path in told.collections)
 
     def _below(self) -> Iterator[bytes]:
         pending = [self._scope]
@@ -177,6 +194,14 @@ def identify(path: bytes, root: bytes) -> Entry | None:
         problem = Outcome(Status.UNREADABLE, reason, "Check the disk and run again.")
         return Entry(path, name, uri, "", problem=problem)
     return Entry(path, name, uri, version, size)
+
+
+def size_of(path: bytes) -> int:
+    """As the folder says it; 0 of what has vanished, of which whoever reads it will tell."""
+    try:
+        return os.lstat(path).st_size
+    except OSError:
+        return 0
 
 
 def _version(path: bytes, name: str) -> tuple[str, int]:

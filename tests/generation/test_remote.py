@@ -273,7 +273,7 @@ def test_what_goes_wrong_in_the_middle_is_an_error_and_not_a_short_answer(
 
 @pytest.mark.parametrize("page", ["<html>Welcome</html>", "null", "{}", '{"choices": 3}', '{"choices": [3]}'])
 def test_a_page_is_no_answer(script: Script, generator: RemoteGenerator, page: str) -> None:
-    script.chat = [reply(page, "text/html")]
+    script.chat = [reply(page, "text/html")] * ATTEMPTS
     with pytest.raises(ModelError, match=r"sends no chat completions|stopped in the middle"):
         text(generator)
 

@@ -88,7 +88,7 @@ class MilvusCollection:
     ) -> SyncReport:
         """Makes the collection hold what the source holds. `root` is remembered as a folder that the collection
         holds."""
-        require_something(source, root, self._covered)
+        require_something(source, root, self.covered)
         with self.writing(embedder.fingerprint) as (ledger, finished):
             if root is not None:
                 ledger.add_root(root)
@@ -113,11 +113,18 @@ class MilvusCollection:
                 yield ledger, finished
             self._open = None
 
+    def part(self) -> MilvusLedger:
+        """The ledger, for one of several that write different files while somebody else holds the lease."""
+        self.require()
+        layout = schema.layout_of(self._server)
+        assert layout is not None  # it was required
+        return self._ledger(layout, STRONG)
+
     def plan(
         self, source: Source, *, root: Path | None = None, prune: bool = False
     ) -> tuple[list[dict[str, str]], SyncReport]:
         """What `sync` would do; nothing is read but hashes, and nothing is written."""
-        require_something(source, root, self._covered)
+        require_something(source, root, self.covered)
         ledger = self._reading(STRONG) if self.exists() else None
         known = {row.key: row for row in ledger.files()} if ledger else {}
         todo = plan(known, source, ledger.holding if ledger else lambda versions: set(), prune)
@@ -274,7 +281,8 @@ class MilvusCollection:
         analyze: Analyzer = analyzer().analyze
         return analyze
 
-    def _covered(self, source: Source) -> bool:
+    def covered(self, source: Source) -> bool:
+        """Whether it holds anything that a source would have found."""
         return self.exists() and any(source.covers(row.key) for row in self._reading(STRONG).files())
 
     def _reading(self, consistency: str = "") -> MilvusLedger:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rag.errors import UsageError
+from rag.sources.divided import Found, Lead, Share
 from rag.sources.isolate import Child, ChildError
 from rag.sources.pool import Pool
 from rag.sources.wiki.article import PARSER
@@ -49,7 +50,7 @@ class Archive:
         except (NoZimError, NoDumpError, ChildError, OSError) as error:
             raise UsageError(f"{path} cannot be read: {error}. Nothing was changed; get the file again.") from error
         self.prefix = self._book.prefix.encode()
-        self._path = path
+        self.path = path
         self._limit = limit
         self._namespaces = frozenset(namespaces)
         self._whole = False
@@ -65,23 +66,56 @@ class Archive:
 
     def scan(self) -> Iterator[Entry]:
         """Raises UsageError where the archive turns out to be damaged; what came before is good."""
-        self._whole = False
         self._passed.clear()
-        taken = 0
+        for block, pages in self._articles(None):
+            for page in pages:
+                yield self._entry(block, page)
+
+    def _articles(self, share: Share | None) -> Iterator[tuple[Mapping[str, Any], list[Listed]]]:
+        """Blocks of a share, or of all, without the pages that are no articles, which are counted."""
+        self._whole = False
+        left = self._limit
         try:
-            for block, pages in self._book.listed():
-                for page in pages:
-                    if page.redirect or page.ambiguous:
-                        self._passed["redirect" if page.redirect else "disambiguation page"] += 1
-                    elif taken == self._limit:
-                        return
-                    else:
-                        taken += 1
-                        yield self._entry(block, page)
+            for block, listed in self._book.listed(share):
+                pages = list(filter(self._counts, listed))
+                if left is not None and len(pages) > left:
+                    yield block, pages[:left]
+                    return
+                left = None if left is None else left - len(pages)
+                if pages:
+                    yield block, pages
         except (NoZimError, NoDumpError, OSError) as error:
             advice = "What was read before is indexed; get the file again, and run the same command to go on."
-            raise UsageError(f"{self._path} is damaged: {error}. {advice}") from error
+            raise UsageError(f"{self.path} is damaged: {error}. {advice}") from error
         self._whole = True
+
+    def _counts(self, page: Listed) -> bool:
+        if page.redirect or page.ambiguous:
+            self._passed["redirect" if page.redirect else "disambiguation page"] += 1
+        return not (page.redirect or page.ambiguous)
+
+    def shares(self, wanted: int) -> Sequence[Share]:
+        """One where only the first articles are wanted."""
+        return self._book.shares(1 if self._limit else wanted)
+
+    def leads(self, share: Share) -> Iterator[Lead]:
+        """Blocks with their articles. Raises UsageError as `scan` does."""
+        for block, pages in self._articles(share):
+            yield Lead((block, pages), len(pages), sum(page.size for page in pages))
+
+    def entries(self, leads: Sequence[Lead]) -> Iterator[Entry]:
+        return (self._entry(lead.what[0], page) for lead in leads for page in lead.what[1])
+
+    def found(self) -> Found:
+        told = Found(dict(self._passed), whole=self._whole)
+        self._passed.clear()
+        return told
+
+    def believe(self, found: Sequence[Found]) -> None:
+        self._passed.clear()
+        for told in found:
+            self._passed.update(told.passed)
+        self._whole = all(told.whole for told in found)
 
     def covers(self, key: bytes) -> bool:
         if not (self._whole and key.startswith(self.prefix)):
@@ -94,7 +128,9 @@ class Archive:
 
     def read(self, entries: Sequence[Entry]) -> Iterator[Reading]:
         """In any order. Each entry must be one of the last few thousand that were listed."""
-        known = [(entry, *self._where[entry.key]) for entry in entries]
+        lost = [entry for entry in entries if entry.key not in self._where]
+        yield from (Reading(entry, Outcome(Status.UNREADABLE, "It was not listed", "Run again.")) for entry in lost)
+        known = [(entry, *self._where[entry.key]) for entry in entries if entry.key in self._where]
         pool = self._pool = self._pool or Pool(_read, self._workers, LIMITS, WORKER)
         waiting: dict[str, list[tuple[Entry, Listed]]] = {}
         begun = 0

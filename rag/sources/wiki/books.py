@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
 
+from rag.errors import UsageError
+from rag.sources.divided import Share
 from rag.sources.isolate import Child, ChildError, Limits
 from rag.sources.pool import run
 from rag.sources.wiki.api import LICENCE
@@ -16,6 +18,7 @@ from rag.sources.wiki.pages import About, Listed
 from rag.sources.wiki.zim import Directory
 from rag.types import Article
 
+SMALLEST_SHARE = 16 << 20  # bytes of a dump that are worth a listing of their own
 WORKER = ("-m", "rag.sources.wiki.worker")
 LIMITS = Limits(seconds=120.0, memory=4 << 30)  # of a block; libzim maps stretches of the file into memory
 
@@ -26,7 +29,11 @@ class Book(Protocol):
     about: About
     prefix: str
 
-    def listed(self) -> Iterator[tuple[Mapping[str, Any], Sequence[Listed]]]: ...
+    def shares(self, wanted: int) -> Sequence[Share]:
+        """Stretches that can be listed by themselves. Raises UsageError where others could not read what is listed."""
+        ...
+
+    def listed(self, share: Share | None = None) -> Iterator[tuple[Mapping[str, Any], Sequence[Listed]]]: ...
 
     def version(self, page: Listed) -> str: ...
 
@@ -48,7 +55,12 @@ class ZimBook:
         self.about = _about_zim(path, told)
         self.prefix = f"zim:{self.about.site}:"
 
-    def listed(self) -> Iterator[tuple[Mapping[str, Any], Sequence[Listed]]]:
+    def shares(self, wanted: int) -> Sequence[Share]:
+        """One: the directory is in the order of names, articles lie in that of clusters, so that whoever lists any
+        stretch of them has to pass through all of it."""
+        return [(0, 1)]
+
+    def listed(self, share: Share | None = None) -> Iterator[tuple[Mapping[str, Any], Sequence[Listed]]]:
         for pages in self._directory.listed():
             yield {"file": str(self._path)}, pages
 
@@ -80,9 +92,22 @@ class DumpBook:
         self.about = self._dump.about
         self.prefix = f"dump:{self.about.site}:"
 
-    def listed(self) -> Iterator[tuple[Mapping[str, Any], Sequence[Listed]]]:
+    def shares(self, wanted: int) -> Sequence[Share]:
+        path = self._dump.path
+        if not self._dump.divisible:
+            raise UsageError(
+                f"{path} is a single bz2 stream, which can only be unpacked from its beginning, by one process. "
+                "Nothing was changed; unpack it (bunzip2 -k), take the dump whose name ends in -multistream.xml.bz2, "
+                "or leave --ray out."
+            )
+        size = path.stat().st_size
+        step = max(SMALLEST_SHARE, -(-size // max(1, wanted)))
+        return [(start, min(size, start + step)) for start in range(0, size, step)]
+
+    def listed(self, share: Share | None = None) -> Iterator[tuple[Mapping[str, Any], Sequence[Listed]]]:
         """Blocks listed by children, some ahead of what is read."""
-        blocks = ({**block, "do": "list", "namespaces": self._namespaces} for block in self._dump.blocks())
+        stretch = self._dump.blocks(*share) if share else self._dump.blocks()
+        blocks = ({**block, "do": "list", "namespaces": self._namespaces} for block in stretch)
         yield from run(blocks, _list, self._workers, LIMITS, WORKER)
 
     def version(self, page: Listed) -> str:
