@@ -131,7 +131,7 @@ def test_the_page_gets_no_name_that_acts(tmp_path: Path, rag: Callable[..., tupl
         with open(os.fsencode(tmp_path / "docs") + b"/" + name, "w") as file:
             file.write(f"text {number}")
     rag("index", str(tmp_path / "docs"))
-    rows = safe(_rows(tmp_path / "indexes", "default", (), "", ()))
+    rows = safe(_rows((tmp_path / "indexes", "default", ""), (), "", ()))
     assert isinstance(rows, dict)
     assert len(rows["Name"]) == len(NAMES)
     for name in rows["Name"]:

@@ -57,6 +57,7 @@ def rag(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
 @pytest.fixture
 def words(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every embedder is that of words, called by its model's name; "words" without one."""
+    monkeypatch.setattr(compose, "DEFAULT_EMBEDDER", "words")
     monkeypatch.setattr(compose, "named_embedder", lambda config, name="": WordEmbedder(name or "words"))
     monkeypatch.setattr(compose, "own_embedder", lambda made_by, called: called or made_by.model)
 

@@ -98,7 +98,7 @@ def job_of(folder: Path, store: Path, uri: str, name: str) -> ServerJob:
     return ServerJob(folder, store, Sight.of(folder), (), f"{uri}/{name}")
 
 
-@pytest.mark.slow
+@pytest.mark.torture
 def test_rag_index_by_a_cluster_that_is_made_for_it(tmp_path: Path, milvus: str) -> None:
     """As a user does it: the result and no other word, nothing left in anybody's home, and nothing to do twice."""
     folder, home = documents(tmp_path / "documents", 70), tmp_path / "home"

@@ -30,6 +30,7 @@ def rag(*arguments: str) -> int:
         made.set_defaults(run=run)
         made.add_argument("--collection")
         made.add_argument("--indexes", type=Path)
+        made.add_argument("--store")
         made.add_argument("--json", action="store_true")
         return made
 
