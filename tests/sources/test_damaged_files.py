@@ -70,7 +70,7 @@ def is_sound(outcome: Outcome, text: str) -> None:
 
 
 @pytest.mark.fault(14)
-@pytest.mark.rounds(80, 4000)
+@pytest.mark.rounds(40, 4000)
 def test_a_damaged_pdf_keeps_the_words_that_an_engine_can_read(
     rounds: int, child: Child, engines: Child, tmp_path: Path
 ) -> None:
@@ -107,7 +107,7 @@ def test_a_damaged_office_file(rounds: int, child: Child, tmp_path: Path) -> Non
     assert {path.name for path in tmp_path.rglob("*")} <= {"x.docx", "x.pptx", "x.xlsx"}
 
 
-@pytest.mark.rounds(80, 3000)
+@pytest.mark.rounds(40, 3000)
 def test_a_damaged_page(rounds: int, child: Child, tmp_path: Path) -> None:
     @quickly(rounds)
     @given(html_pages())
@@ -117,7 +117,7 @@ def test_a_damaged_page(rounds: int, child: Child, tmp_path: Path) -> None:
     check()
 
 
-@pytest.mark.rounds(80, 3000)
+@pytest.mark.rounds(40, 3000)
 def test_a_damaged_mail(rounds: int, child: Child, tmp_path: Path) -> None:
     @quickly(rounds)
     @given(mails())
@@ -127,7 +127,7 @@ def test_a_damaged_mail(rounds: int, child: Child, tmp_path: Path) -> None:
     check()
 
 
-@pytest.mark.rounds(80, 3000)
+@pytest.mark.rounds(40, 3000)
 def test_a_damaged_text(rounds: int, child: Child, tmp_path: Path) -> None:
     @quickly(rounds)
     @given(texts())
@@ -137,7 +137,7 @@ def test_a_damaged_text(rounds: int, child: Child, tmp_path: Path) -> None:
     check()
 
 
-@pytest.mark.rounds(25, 800)
+@pytest.mark.rounds(12, 800)
 def test_a_damaged_archive(rounds: int, tmp_path: Path) -> None:
     path = tmp_path / "x.zim"
 

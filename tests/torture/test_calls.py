@@ -178,7 +178,7 @@ def order_of_syncs(log: str, home: Path) -> Counter[str]:
 
 @needs_strace
 @pytest.mark.fault(1, 2, 3)
-@pytest.mark.rounds(30, 10_000)
+@pytest.mark.rounds(16, 10_000)
 def test_each_call_fails_in_turn(rounds: int, memory: Path, figure: Callable[[str], None]) -> None:
     began, cases = time.monotonic(), []
     for change in changes(memory):

@@ -14,7 +14,7 @@ from rag.index.collection import Collection
 
 
 @pytest.mark.fault(1, 2)
-@pytest.mark.rounds(12, 1000)
+@pytest.mark.rounds(8, 1000)
 def test_a_sync_killed_at_random(rounds: int, memory: Path, figure: Callable[[str], None]) -> None:
     rng, indexes = random.Random(rounds), memory / "indexes"
     files = library(rng, 12)

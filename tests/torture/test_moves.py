@@ -161,7 +161,7 @@ def counted(template: Path, kind: str, case: Path) -> dict[str, int]:
 
 
 @needs_strace
-@pytest.mark.rounds(6, 10_000)
+@pytest.mark.rounds(4, 10_000)
 def test_each_call_fails_in_turn(rounds: int, memory: Path, figure: Callable[[str], None]) -> None:
     began, cases, allowed = time.monotonic(), [], {}
     for kind in KINDS:
