@@ -182,7 +182,7 @@ def show_sync(report: SyncReport, actions: Sequence[Mapping[str, str]], stream: 
         ("renamed", report.renamed),
         ("removed", report.removed),
     )
-    parts = [f"{count} {what}" for what, count in counts] + [f"{report.unchanged} unchanged"]
+    parts = [f"{count:,} {what}" for what, count in counts] + [f"{report.unchanged:,} unchanged"]
     print(f"{verb}{', '.join(parts)}.", file=stream)
     for action in actions:
         print(f"  {action['action']:8} {plain(action['document'])}", file=stream)
@@ -198,7 +198,7 @@ def show_sync(report: SyncReport, actions: Sequence[Mapping[str, str]], stream: 
         _show_statuses(report.files, stream)
         print(
             f"{counted(report.passages, 'passage')} in collection {report.collection!r}; "
-            f"{report.embedded} embedded now, in {report.seconds:.1f} s.",
+            f"{report.embedded:,} embedded now, in {report.seconds:.1f} s.",
             file=stream,
         )
 
@@ -211,7 +211,7 @@ def _show_statuses(files: Sequence[FileReport], stream: TextIO) -> None:
     if not files:
         return
     counts = Counter(file.outcome.status for file in files)
-    listed = ", ".join(f"{counts[status]} {status.value}" for status in Status if status in counts)
+    listed = ", ".join(f"{counts[status]:,} {status.value}" for status in Status if status in counts)
     print(f"{counted(len(files), 'file')}: {listed}.", file=stream)
     awkward = [file for file in files if file.outcome.status is not Status.INDEXED]
     if awkward:

@@ -29,20 +29,11 @@ def test_many_tiny_files(rounds: int, tmp_path: Path, figure: Callable[[str], No
     for n in range(rounds):
         (folder / f"{n}.txt").write_text(f"This is file {n}. " + "It says little. " * 10)
     indexes = tmp_path / "indexes"
-    command = [
-        "sh",
-        "-c",
-        'ulimit -n 64; ulimit -d 2097152; exec "$@"',
-        "sh",
-        *PROBE,
-        "index",
-        str(folder),
-        "--indexes",
-        str(indexes),
-    ]
+    limited = ["sh", "-c", 'ulimit -n 64; ulimit -d 2097152; exec "$@"', "sh", *PROBE]
+    command = [*limited, "index", str(folder), "--indexes", str(indexes)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert (done.returncode, done.stderr) == (0, "")
-    assert f"{rounds} files: {rounds} indexed." in done.stdout
+    assert f"{rounds:,} files: {rounds:,} indexed." in done.stdout
     collection = Collection(indexes, "default")
     assert (collection.info()["documents"], collection.info()["generation"]) == (rounds, 1), "one index for all"
     figure(f"{rounds} tiny files within 2 GiB: {done.stdout.splitlines()[-1]}")

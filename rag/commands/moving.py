@@ -188,7 +188,7 @@ def _told(done: Reembedding) -> list[str]:
     held = f"{terminal.counted(done.documents, 'document')}, {terminal.counted(done.passages, 'passage')}"
     return [
         f"Collection {done.collection!r} is searched by {done.model} from now on: {held}; "
-        f"{done.embedded} embedded now, in {done.seconds:.1f} s.",
+        f"{done.embedded:,} embedded now, in {done.seconds:.1f} s.",
         f"The former vectors, by {done.former}, are kept (about {_megabytes(done.former_bytes)}): "
         "`rag reembed --rollback` goes back to them, `rag reembed --drop` gives them up.",
     ]

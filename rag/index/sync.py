@@ -231,7 +231,7 @@ def resumed(report: SyncReport) -> SyncReport:
     left = report.added + report.changed
     if not (left and report.unchanged):
         return report
-    line = f"Resumed: {report.unchanged} of {report.unchanged + left} files were already done."
+    line = f"Resumed: {report.unchanged:,} of {report.unchanged + left:,} files were already done."
     return replace(report, notes=(line, *report.notes))
 
 
