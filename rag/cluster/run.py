@@ -17,10 +17,10 @@ from rag.cluster.stages import Job, Receipt
 from rag.cluster.tally import Tally
 from rag.errors import NetworkError
 from rag.index.seams import Holdings
-from rag.index.stream import by_slices, remove_unseen
+from rag.index.stream import awkward, by_slices, remove_unseen
 from rag.index.sync import Progress
 from rag.sources.divided import Divided, Share
-from rag.types import Archive, Embedder, Entry, FileReport, Reading, Status, SyncReport
+from rag.types import Embedder, Entry, Reading, SyncReport
 
 PASSES = 3  # over the source, before it is said that something keeps getting lost
 
@@ -66,7 +66,7 @@ def sync(
         passages=ledger.counts()["passages"],
         embedded=embedded,
         seconds=time.monotonic() - began,
-        files=tuple(_awkward(ledger, source)),
+        files=tuple(awkward(ledger, source)),
         notes=(*source.skipped, *seen.notes),
         unread=tuple(source.unread),
     )
@@ -104,8 +104,8 @@ def _passed(
 
 
 def _join(ledger: Holdings, tally: Tally) -> None:
-    """Content that two machines have read at the same time is one document again, that of the first file by its "
-    "path."""
+    """Content that two machines have read at the same time is one document again, that of the first file by its
+    path."""
     for keys in tally.doubles():
         rows = [row for row in ledger.files_at(keys).values() if row.document is not None]
         first = min(rows, key=lambda row: row.key, default=None)
@@ -166,11 +166,3 @@ def _is_file(key: bytes) -> bool:
         return key.startswith(b"/") and stat.S_ISREG(os.lstat(key).st_mode)
     except OSError:
         return False
-
-
-def _awkward(ledger: Holdings, source: Divided) -> Iterator[FileReport]:
-    """Of an archive not the pages without words, which are many in any Wikipedia."""
-    fine = {Status.INDEXED, Status.NO_TEXT} if isinstance(source, Archive) else {Status.INDEXED}
-    for row in ledger.files_under(source.prefix, [status for status in Status if status not in fine]):
-        if source.covers(row.key) or isinstance(source, Archive):
-            yield FileReport(row.name, row.outcome)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import threading
 from collections.abc import Callable
@@ -18,13 +17,13 @@ from rag.index.cited import cited
 from rag.index.fingerprints import require_same
 from rag.index.inventory import inventory
 from rag.index.ledger import Ledger
-from rag.index.lock import writing
+from rag.index.lock import make_home, writing
+from rag.index.names import is_collection, require_collection
 from rag.index.opened import Opened, opened
-from rag.index.stream import stream
-from rag.index.sync import Progress, plan, reported, require_something, resumed, sync
+from rag.index.stream import in_step
+from rag.index.sync import Progress, planned, require_something, resumed
 from rag.index.view import View
 from rag.types import (
-    Archive,
     Card,
     Cited,
     Embedder,
@@ -40,7 +39,6 @@ from rag.types import (
 LEDGER = "ledger.sqlite"
 LOCK = "writer.lock"
 SIDE_LOCK = "reembed.lock"
-_NAME = re.compile(r"[^\W_][\w.-]{0,63}")
 
 
 class Collection:
@@ -52,11 +50,7 @@ class Collection:
     """
 
     def __init__(self, indexes: Path, name: str, waiting: Callable[[str], None] | None = None) -> None:
-        if not _NAME.fullmatch(name):
-            raise UsageError(
-                f"{name!r} is no name for a collection: use up to 64 letters, digits, dots, dashes and underscores, "
-                "beginning with a letter or digit."
-            )
+        require_collection(name)
         self.name = name
         self.home = indexes / name
         self._waiting = waiting
@@ -80,7 +74,7 @@ class Collection:
         """Makes the collection hold what the source holds, and publishes it. `root` is remembered as a folder that
         the collection holds."""
         require_something(source, root, self._covered)
-        self._make_home()
+        make_home(self.home)
         with (
             writing(self.home / LOCK, self._waiting) as finished,
             closing(self._writable(embedder.fingerprint)) as ledger,
@@ -93,11 +87,7 @@ class Collection:
                 return publishing.publish(ledger, self.home)
 
             how: dict[str, Any] = {"prune": prune, "progress": progress, "checkpoint": publish}
-            how["collection"] = self.name
-            if isinstance(source, Archive):
-                report = stream(ledger, source, embedder, **how)
-            else:
-                report = sync(ledger, source, embedder, **how)
+            report = in_step(ledger, source, embedder, collection=self.name, **how)
             publish()
             now = generation.kind(ledger)
         if now != before:
@@ -110,9 +100,7 @@ class Collection:
         """What `sync` would do; nothing is read but hashes, and nothing is written."""
         require_something(source, root, self._covered)
         ledger = self._reading() if self.exists() else None
-        known = {row.key: row for row in ledger.files()} if ledger else {}
-        todo = plan(known, source, ledger.holding if ledger else lambda versions: set(), prune)
-        return todo.actions(known), reported(todo, source, self.name, ledger)
+        return planned(ledger, source, self.name, prune)
 
     def repair(self) -> list[str]:
         """Rebuilds what can be rebuilt from the ledger, and says what was done. Needs no model and no source file."""
@@ -245,19 +233,13 @@ class Collection:
         """Raises UsageError unless there is such a collection."""
         if not self.exists():
             known = sorted(
-                path.parent.name for path in self.home.parent.glob(f"*/{LEDGER}") if _NAME.fullmatch(path.parent.name)
+                path.parent.name for path in self.home.parent.glob(f"*/{LEDGER}") if is_collection(path.parent.name)
             )
             there = f"There are: {', '.join(known)}." if known else "There are none yet; `rag index FOLDER` makes one."
             raise UsageError(f"No collection {self.name!r} in {self.home.parent}. {there}")
 
     def _covered(self, source: Source) -> bool:
         return self.exists() and any(source.covers(row.key) for row in self._reading().files())
-
-    def _make_home(self) -> None:
-        try:
-            self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise StorageError(f"Cannot write {self.home}: {error.strerror}. Nothing was changed.") from error
 
     def _writable(self, fingerprint: Fingerprint) -> Ledger:
         path = self.home / LEDGER

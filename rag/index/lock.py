@@ -14,6 +14,14 @@ from rag.errors import LockedError, StorageError
 STOPPED = "stopped"  # is left by a writer that did not come to its end; one that was killed leaves its name
 
 
+def make_home(folder: Path) -> None:
+    """The folder that a lock, and whatever it guards, lies in: nobody else's. Raises StorageError."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"Cannot write {folder}: {error.strerror}. Nothing was changed.") from error
+
+
 @contextmanager
 def writing(path: Path, waiting: Callable[[str], None] | None = None) -> Iterator[bool]:
     """Holds the lock file at `path`; gives whether the last one to hold it came to its end. When another process holds

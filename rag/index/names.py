@@ -1,4 +1,4 @@
-"""Names under which documents are told apart. Pure.
+"""What a collection may be called, and names under which documents are told apart. Pure.
 
 A file's name is its path below the folder that was indexed: two folders can hold a report.pdf each. Where that is so,
 as much of the folders' own paths goes in front as it takes: "2024/report.pdf" and "2025/report.pdf".
@@ -7,11 +7,28 @@ as much of the folders' own paths goes in front as it takes: "2024/report.pdf" a
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from rag.errors import UsageError
 from rag.types import Card
+
+_COLLECTION = re.compile(r"[^\W_][\w.-]{0,63}")
+
+
+def is_collection(name: str) -> bool:
+    return _COLLECTION.fullmatch(name) is not None
+
+
+def require_collection(name: str) -> None:
+    """Raises UsageError for a name that no collection can have."""
+    if not is_collection(name):
+        raise UsageError(
+            f"{name!r} is no name for a collection: use up to 64 letters, digits, dots, dashes and underscores, "
+            "beginning with a letter or digit."
+        )
 
 
 def told_apart(cards: Sequence[Card], places: Iterable[tuple[int | None, str, bytes]]) -> list[Card]:

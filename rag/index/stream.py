@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rag.errors import RagError
 from rag.index.seams import Holdings
-from rag.index.sync import CHECKPOINT, GONE_SHARE, Progress, advance, plan
-from rag.types import Archive, Embedder, Entry, FileReport, Reading, Status, SyncReport
+from rag.index.sync import CHECKPOINT, GONE_SHARE, Progress, advance, plan, sync
+from rag.types import Archive, Embedder, Entry, FileReport, Reading, Source, Status, SyncReport
 
 if TYPE_CHECKING:
     from rag.index.rows import FileRow
@@ -66,6 +66,23 @@ class Slice:
         return self._source.read(entries)
 
 
+def in_step(
+    ledger: Holdings,
+    source: Source,
+    embedder: Embedder,
+    *,
+    collection: str,
+    prune: bool = False,
+    progress: Progress | None = None,
+    checkpoint: Callable[[], object] | None = None,
+) -> SyncReport:
+    """A sync, by slices where the source is an archive."""
+    how: dict[str, Any] = {"collection": collection, "prune": prune, "progress": progress, "checkpoint": checkpoint}
+    if isinstance(source, Archive):
+        return stream(ledger, source, embedder, **how)
+    return sync(ledger, source, embedder, **how)
+
+
 def stream(
     ledger: Holdings,
     source: Archive,
@@ -101,7 +118,7 @@ def stream(
         passages=ledger.counts()["passages"],
         embedded=embedded,
         seconds=time.monotonic() - began,
-        files=tuple(_awkward(ledger, source)),
+        files=tuple(awkward(ledger, source)),
         notes=tuple(source.skipped),
         unread=tuple(source.unread),
     )
@@ -174,7 +191,11 @@ def remove_unseen(
     return len(going) - followed, len(missing) if withheld else 0, followed
 
 
-def _awkward(ledger: Holdings, source: Archive) -> Iterator[FileReport]:
-    fine = {Status.INDEXED, Status.NO_TEXT}  # pages without words are many in any Wikipedia
+def awkward(ledger: Holdings, source: Bounded) -> Iterator[FileReport]:
+    """Files that there is something to say of: of an archive not the pages without words, which are many in any
+    Wikipedia."""
+    whole = isinstance(source, Archive)
+    fine = {Status.INDEXED, Status.NO_TEXT} if whole else {Status.INDEXED}
     for row in ledger.files_under(source.prefix, [status for status in Status if status not in fine]):
-        yield FileReport(row.name, row.outcome)
+        if whole or source.covers(row.key):
+            yield FileReport(row.name, row.outcome)

@@ -206,6 +206,15 @@ def require_something(source: Source, root: Path | None, held: Callable[[Source]
     )
 
 
+def planned(
+    ledger: Holdings | None, source: Source, collection: str, prune: bool
+) -> tuple[list[dict[str, str]], SyncReport]:
+    """What `sync` would do, to a collection that there is or not; nothing is written."""
+    known = {row.key: row for row in ledger.files()} if ledger else {}
+    todo = plan(known, source, ledger.holding if ledger else lambda versions: set(), prune)
+    return todo.actions(known), reported(todo, source, collection, ledger)
+
+
 def reported(todo: Plan, source: Source, collection: str, ledger: Holdings | None) -> SyncReport:
     """A plan in figures, with how each file stands in the ledger; what was embedded, and how long it took, is 0."""
     rows = ledger.files() if ledger else ()

@@ -2,7 +2,7 @@
 
 A small collection is searched exactly. A large one is divided into cells around centroids that k-means finds, of which
 a search looks into the nearest ones; vectors are held in a byte a dimension there, which is enough to find them, and
-whoever searches scores what was found by the ledger's own vectors.
+whoever searches scores the best of what was found by the ledger's own vectors.
 """
 
 from __future__ import annotations

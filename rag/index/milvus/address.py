@@ -9,11 +9,11 @@ from hashlib import blake2b
 from urllib.parse import unquote, urlsplit
 
 from rag.errors import UsageError
+from rag.index.names import require_collection
 
 PLAIN, ENCRYPTED = "milvus", "milvuss"
 PORT = 19530
 FORM = f"{PLAIN}://HOST:{PORT}/NAME ({ENCRYPTED}:// encrypts)"
-_NAME = re.compile(r"[^\W_][\w.-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +88,8 @@ def _parts(uri: str) -> tuple[str, int, str, bool]:
     name = unquote(split.path.strip("/"))
     if split.scheme not in (PLAIN, ENCRYPTED) or not split.hostname or split.query or split.fragment:
         raise UsageError(f"{_harmless(uri)!r} is no address of a store; it takes {FORM}.")
-    if name and not _NAME.fullmatch(name):
-        raise UsageError(
-            f"{name!r} is no name for a collection: use up to 64 letters, digits, dots, dashes and underscores, "
-            "beginning with a letter or digit."
-        )
+    if name:
+        require_collection(name)
     return split.hostname, port, name, split.scheme == ENCRYPTED
 
 

@@ -13,11 +13,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from rag.errors import StorageError, UsageError
+from rag.errors import UsageError
 from rag.index.cited import cited
 from rag.index.fingerprints import require_same
 from rag.index.inventory import missing
-from rag.index.lock import writer, writing
+from rag.index.lock import make_home, writer, writing
 from rag.index.milvus import audit, schema
 from rag.index.milvus.address import Address
 from rag.index.milvus.lease import described, holder_of, taken
@@ -30,11 +30,10 @@ from rag.index.milvus.server import BOUNDED, STRONG, Server
 from rag.index.milvus.view import MilvusView
 from rag.index.opened import Opened, opened
 from rag.index.seams import Pages
-from rag.index.stream import stream
-from rag.index.sync import Progress, plan, reported, require_something, resumed, sync
+from rag.index.stream import in_step
+from rag.index.sync import Progress, planned, require_something, resumed
 from rag.index.words import analyzer
 from rag.types import (
-    Archive,
     Cited,
     Embedder,
     FileReport,
@@ -92,18 +91,14 @@ class MilvusCollection:
         with self.writing(embedder.fingerprint) as (ledger, finished):
             if root is not None:
                 ledger.add_root(root)
-            how: dict[str, Any] = {"prune": prune, "progress": progress, "collection": self.name}
-            if isinstance(source, Archive):
-                report = stream(ledger, source, embedder, **how)
-            else:
-                report = sync(ledger, source, embedder, **how)
+            report = in_step(ledger, source, embedder, collection=self.name, prune=prune, progress=progress)
         return report if finished else resumed(report)
 
     @contextmanager
     def writing(self, fingerprint: Fingerprint) -> Iterator[tuple[MilvusLedger, bool]]:
         """The ledger, for the one who writes; and whether the last one came to its end. The collection is made where
         there is none yet. Raises LockedError while somebody else writes."""
-        self._make_home()
+        make_home(self.home)
         with writing(self.home / LOCK, self._waiting) as finished:
             layout = schema.layout_of(self._server) or schema.create(self._server, fingerprint)
             require_same(layout.fingerprint, fingerprint, self.name)
@@ -126,9 +121,7 @@ class MilvusCollection:
         """What `sync` would do; nothing is read but hashes, and nothing is written."""
         require_something(source, root, self.covered)
         ledger = self._reading(STRONG) if self.exists() else None
-        known = {row.key: row for row in ledger.files()} if ledger else {}
-        todo = plan(known, source, ledger.holding if ledger else lambda versions: set(), prune)
-        return todo.actions(known), reported(todo, source, self.name, ledger)
+        return planned(ledger, source, self.name, prune)
 
     def repair(self) -> list[str]:
         raise UsageError(
@@ -140,7 +133,7 @@ class MilvusCollection:
     def remove(self) -> None:
         """Deletes the collection, all at once as far as readers see."""
         self.require()
-        self._make_home()
+        make_home(self.home)
         with writing(self.home / LOCK, self._waiting):
             if layout := schema.layout_of(self._server):
                 with taken(Queries(self._server, layout), self._waiting):
@@ -294,9 +287,3 @@ class MilvusCollection:
 
     def _ledger(self, layout: Layout, consistency: str) -> MilvusLedger:
         return MilvusLedger(self._server, layout, self._analyze, consistency=consistency)
-
-    def _make_home(self) -> None:
-        try:
-            self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise StorageError(f"Cannot write {self.home}: {error.strerror}. Nothing was changed.") from error
